@@ -1,0 +1,77 @@
+"""What a stored tensor starts as, resolved: plain distributions with their numbers, nothing left to look up.
+
+`analyses.initial` makes these from an initializer, a shape and fans; the back ends draw from them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Union
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """Every element is `value`."""
+
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Uniform:
+    """Independent, uniform in [low, high)."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Normal:
+    """Independent, normal."""
+
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True, slots=True)
+class TruncatedNormal:
+    """Independent, normal, drawn again until it lies in [low, high]. `mean` and `std` are those before the cut."""
+
+    mean: float
+    std: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Orthogonal:
+    """Flattened to `shape[0]` rows: orthonormal rows or columns (whichever are fewer), times `gain`."""
+
+    gain: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sparse:
+    """A matrix `[out, in]` of independent normals with most of them zero.
+
+    `zeros_per_column`: that many of each column's elements are zero (torch's rule). `kept_per_row`: that many of each
+    row's elements are not (Martens' rule). Exactly one of the two is given.
+    """
+
+    std: float
+    zeros_per_column: int | None = None
+    kept_per_row: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dirac:
+    """The convolution kernel that hands its input through, in each of `groups`: 1 at the centre tap of equal channels."""
+
+    groups: int
+
+
+@dataclass(frozen=True, slots=True)
+class Eye:
+    """The identity matrix, cut or filled with zeros to the shape."""
+
+
+Distribution = Union[Constant, Uniform, Normal, TruncatedNormal, Orthogonal, Sparse, Dirac, Eye]

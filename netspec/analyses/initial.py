@@ -1,0 +1,383 @@
+"""How weights start: the table of initializers, and what each of them means for a tensor of given shape and fans.
+
+`make` checks what an `init` rule says, `resolve` turns it into a plain distribution. Fans are those of `op.Weight`:
+the number of terms that one output sums, and the number of outputs that one input reaches.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from netspec.analyses.distributions import (
+    Constant,
+    Dirac,
+    Distribution,
+    Eye,
+    Normal,
+    Orthogonal,
+    Sparse,
+    TruncatedNormal,
+    Uniform,
+)
+from netspec.analyses.formula import evaluate
+from netspec.diagnostics.nearest import suggestion
+from netspec.op import Initializer, Reject
+
+#: The standard deviation of a standard normal cut at two: what its scale is divided by to come out as asked.
+TRUNCATION = 0.87962566103423978
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """An argument of an initializer: `kind` is number, integer, boolean, word or formula (a number with names in it)."""
+
+    name: str
+    kind: str
+    default: Any
+    doc: str
+    words: tuple[str, ...] = ()
+
+    def check(self, value: Any) -> str:
+        """What is wrong with `value`, or an empty string."""
+        if value is None and self.default is None:
+            return ""
+        if self.words and isinstance(value, str):
+            return "" if value in self.words else f"one of {', '.join(self.words)}"
+        number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        fits = {
+            "number": number,
+            "integer": number and isinstance(value, int),
+            "boolean": isinstance(value, bool),
+            "formula": number or isinstance(value, str),
+            "word": False,
+        }[self.kind]
+        return "" if fits else (f"one of {', '.join(self.words)}" if self.words else f"a {self.kind}")
+
+
+REQUIRED: Any = object()  #: the default of an argument that must be given
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an initializer may know of the tensor: its shape and its two fans (0 where the notion does not apply)."""
+
+    shape: tuple[int, ...]
+    fan_in: float
+    fan_out: float
+
+    def fan(self, mode: str, compat: str) -> float:
+        """The fan that `mode` asks for, positive. `compat = torch` counts as `torch.nn.init` does, from the shape alone:
+        without groups or strides, and a transposed convolution the wrong way round."""
+        fan_in, fan_out = self.fan_in, self.fan_out
+        if compat == "torch":
+            if len(self.shape) < 2:
+                raise Reject("NS332", f"torch counts fans from two axes on; this tensor has {len(self.shape)}")
+            taps = math.prod(self.shape[2:])
+            fan_in, fan_out = self.shape[1] * taps, self.shape[0] * taps
+        fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[mode]
+        if fan <= 0:
+            raise Reject("NS332", f"this tensor has no {mode}", help="start it with zeros, ones, constant(…), normal(…) or uniform(…)")
+        return fan
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """An initializer of the language: its name and aliases, its arguments in positional order, what it draws from, its doc."""
+
+    name: str
+    arguments: tuple[Argument, ...]
+    draw: Callable[..., Distribution]
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def doc(self) -> str:
+        """What it computes, and where the formula comes from."""
+        return self.draw.__doc__ or ""
+
+
+def make(name: str, positional: Sequence[Any] = (), keywords: Mapping[str, Any] | None = None) -> Initializer:
+    """The initializer that an `init` rule writes, checked. Raises Reject: NS330 for a name, NS331 for an argument."""
+    rule = INITIALIZERS.get(name)
+    if rule is None:
+        raise Reject("NS330", f"there is no initializer {name!r}", help=_nearest(name, INITIALIZERS))
+    known = {argument.name: argument for argument in rule.arguments}
+    if len(positional) > len(known):
+        raise Reject("NS331", f"{name} takes {len(known)} arguments, {len(positional)} were given")
+    given = dict(zip(known, positional))
+    for key, value in (keywords or {}).items():
+        if key not in known:
+            raise Reject("NS331", f"{name} has no argument {key!r}", argument=key, help=_nearest(key, known))
+        if key in given:
+            raise Reject("NS331", f"{name} was given {key!r} twice", argument=key)
+        given[key] = value
+    for key, value in given.items():
+        if expected := known[key].check(value):
+            raise Reject("NS331", f"{key} must be {expected}", argument=key)
+    _require(rule, given)
+    return Initializer(rule.name, tuple(given.items()))
+
+
+def resolve(init: Initializer, shape: Sequence[int], fan_in: float = 0, fan_out: float = 0) -> Distribution:
+    """The distribution of a tensor of `shape`. Raises Reject NS332 where the initializer does not fit such a tensor."""
+    rule = INITIALIZERS.get(init.name)
+    if rule is None:
+        raise Reject("NS330", f"there is no initializer {init.name!r}", help=_nearest(init.name, INITIALIZERS))
+    values = {argument.name: argument.default for argument in rule.arguments}
+    values.update(init.arguments)
+    _require(rule, {name: value for name, value in values.items() if value is not REQUIRED})
+    return rule.draw(Target(tuple(shape), float(fan_in), float(fan_out)), **values)
+
+
+def _require(rule: Rule, given: Mapping[str, Any]) -> None:
+    for argument in rule.arguments:
+        if argument.default is REQUIRED and argument.name not in given:
+            raise Reject("NS331", f"{rule.name} needs {argument.name}: {argument.doc}", argument=argument.name)
+
+
+def formula_names(fan_in: float, fan_out: float) -> dict[str, float]:
+    """The names that a formula inside `init` may use: `n` is the fan in, as in the papers."""
+    return {"n": fan_in, "fan_in": fan_in, "fan_out": fan_out}
+
+
+def _nearest(name: str, known: Mapping[str, Any]) -> str:
+    return next(iter(suggestion(name, known)), f"known are {', '.join(known)}")
+
+
+# ------------------------------------------------------------------------------------------------ plain distributions
+def _torch_default(target: Target, fan: float) -> Distribution:
+    """What torch does where nobody says: uniform in ±1/sqrt(fan), `fan` by torch's own count of the layer's inputs
+    (LeCun et al., "Efficient BackProp", 1998, as `torch.nn.Linear.reset_parameters` has it). Zeros where fan is 0."""
+    return Uniform(-1 / math.sqrt(fan), 1 / math.sqrt(fan)) if fan > 0 else Constant(0.0)
+
+
+def _zeros(target: Target) -> Distribution:
+    """All zeros."""
+    return Constant(0.0)
+
+
+def _ones(target: Target) -> Distribution:
+    """All ones."""
+    return Constant(1.0)
+
+
+def _constant(target: Target, value: float) -> Distribution:
+    """All the same value."""
+    return Constant(float(value))
+
+
+def _uniform(target: Target, low: float, high: float, bound: float | None) -> Distribution:
+    """Uniform in [low, high), or in ±bound."""
+    if bound is not None:
+        low, high = -bound, bound
+    if not low <= high:
+        raise Reject("NS331", f"low must not be above high: {low:g} and {high:g}", argument="high")
+    return Uniform(float(low), float(high))
+
+
+def _normal(target: Target, mean: float, std: float) -> Distribution:
+    """Normal with that standard deviation and mean."""
+    return Normal(float(mean), _positive(std))
+
+
+def _truncated_normal(target: Target, mean: float, std: float, a: float | None, b: float | None) -> Distribution:
+    """Normal, drawn again outside the bounds. Without bounds: cut at two standard deviations and widened by 1/0.8796, so
+    that `std` is that of what comes out. With `a` or `b`: `std` and the bounds mean what `torch.nn.init.trunc_normal_` says."""
+    if a is None and b is None:
+        return _truncated(_positive(std), mean)
+    low, high = (-2.0 if a is None else a), (2.0 if b is None else b)
+    if not low < high:
+        raise Reject("NS331", f"a must be below b: {low:g} and {high:g}", argument="b")
+    return TruncatedNormal(float(mean), _positive(std), float(low), float(high)) if std else Constant(float(mean))
+
+
+def _scaled(target: Target, factor: float | str, mean: float, truncated: bool) -> Distribution:
+    """Normal with the standard deviation that a formula gives for each tensor: `scaled(1 / sqrt(n))`. In it `n` and `fan_in`
+    are the number of terms that one output sums, `fan_out` the number of outputs that one input reaches."""
+    if isinstance(factor, str):
+        try:
+            factor = evaluate(factor, formula_names(target.fan_in, target.fan_out))
+        except ValueError as error:
+            raise Reject("NS331", str(error), argument="factor") from None
+    return _spread(_positive(factor), truncated, mean)
+
+
+# ------------------------------------------------------------------------------------------- scaled by the fans
+def _he_normal(target: Target, mode: str, nonlinearity: str, a: float, gain: float | None, truncated: bool, compat: str) -> Distribution:
+    """Normal with std = gain / sqrt(fan): keeps the variance through rectifiers. He, Zhang, Ren and Sun, "Delving Deep into
+    Rectifiers", ICCV 2015, arXiv:1502.01852, equations 10, 14 and 15."""
+    return _spread(_gain(gain, nonlinearity, a) / math.sqrt(target.fan(mode, compat)), truncated)
+
+
+def _he_uniform(target: Target, mode: str, nonlinearity: str, a: float, gain: float | None, compat: str) -> Distribution:
+    """Uniform in ±gain * sqrt(3 / fan), the same variance as `he_normal`. He et al., ICCV 2015, arXiv:1502.01852."""
+    return _symmetric(_gain(gain, nonlinearity, a) / math.sqrt(target.fan(mode, compat)))
+
+
+def _xavier_normal(target: Target, gain: float | str, truncated: bool, compat: str) -> Distribution:
+    """Normal with std = gain * sqrt(2 / (fan_in + fan_out)). Glorot and Bengio, "Understanding the difficulty of training deep
+    feedforward neural networks", AISTATS 2010, equation 12."""
+    return _spread(_named_gain(gain) / math.sqrt(target.fan("fan_avg", compat)), truncated)
+
+
+def _xavier_uniform(target: Target, gain: float | str, compat: str) -> Distribution:
+    """Uniform in ±gain * sqrt(6 / (fan_in + fan_out)). Glorot and Bengio, AISTATS 2010, equation 16."""
+    return _symmetric(_named_gain(gain) / math.sqrt(target.fan("fan_avg", compat)))
+
+
+def _lecun_normal(target: Target, truncated: bool, compat: str) -> Distribution:
+    """Normal with std = 1 / sqrt(fan_in). LeCun, Bottou, Orr and Müller, "Efficient BackProp", 1998, section 4.6; what
+    self-normalizing networks ask for (Klambauer et al. 2017, arXiv:1706.02515)."""
+    return _spread(1 / math.sqrt(target.fan("fan_in", compat)), truncated)
+
+
+def _lecun_uniform(target: Target, compat: str) -> Distribution:
+    """Uniform in ±sqrt(3 / fan_in), the same variance as `lecun_normal`. LeCun et al., "Efficient BackProp", 1998."""
+    return _symmetric(1 / math.sqrt(target.fan("fan_in", compat)))
+
+
+# ----------------------------------------------------------------------------------------------------- structured
+def _orthogonal(target: Target, gain: float | str) -> Distribution:
+    """Orthonormal rows or columns, times gain. Saxe, McClelland and Ganguli, "Exact solutions to the nonlinear dynamics of
+    learning in deep linear neural networks", 2013, arXiv:1312.6120."""
+    if len(target.shape) < 2:
+        raise Reject("NS332", f"orthogonal takes two axes or more; this tensor has {len(target.shape)}")
+    return Orthogonal(_named_gain(gain))
+
+
+def _sparse(target: Target, sparsity: float | None, std: float, nonzero: int | None) -> Distribution:
+    """Normals, most of them zero: a share `sparsity` of each column as in `torch.nn.init.sparse_`, or all but `nonzero` in
+    each row. Martens, "Deep learning via Hessian-free optimization", ICML 2010, section 5."""
+    if len(target.shape) != 2:
+        raise Reject("NS332", f"sparse takes a matrix; this tensor has {len(target.shape)} axes")
+    if (sparsity is None) == (nonzero is None):
+        raise Reject("NS331", "sparse takes either sparsity or nonzero", argument="sparsity")
+    if nonzero is not None:
+        if nonzero < 0:
+            raise Reject("NS331", "nonzero must not be negative", argument="nonzero")
+        return Sparse(_positive(std), kept_per_row=min(nonzero, target.shape[1]))
+    if not 0 <= sparsity <= 1:  # type: ignore[operator]
+        raise Reject("NS331", f"sparsity must lie in [0, 1], not {sparsity:g}", argument="sparsity")
+    return Sparse(_positive(std), zeros_per_column=math.ceil(sparsity * target.shape[0]))  # type: ignore[operator]
+
+
+def _dirac(target: Target, groups: int) -> Distribution:
+    """The kernel that hands its input through (`torch.nn.init.dirac_`). Zagoruyko and Komodakis, "DiracNets", 2017,
+    arXiv:1706.00388."""
+    if not 3 <= len(target.shape) <= 5:
+        raise Reject("NS332", f"dirac takes the kernel of a convolution; this tensor has {len(target.shape)} axes")
+    if groups < 1 or target.shape[0] % groups:
+        raise Reject("NS331", f"groups must divide the {target.shape[0]} output channels", argument="groups")
+    return Dirac(groups)
+
+
+def _eye(target: Target) -> Distribution:
+    """The identity matrix. Le, Jaitly and Hinton, "A Simple Way to Initialize Recurrent Networks of Rectified Linear Units",
+    2015, arXiv:1504.00941."""
+    if len(target.shape) != 2:
+        raise Reject("NS332", f"eye takes a matrix; this tensor has {len(target.shape)} axes")
+    return Eye()
+
+
+# ------------------------------------------------------------------------------------------------------------ shared
+#: The gains of `torch.nn.init.calculate_gain`.
+GAINS: dict[str, float] = {
+    "linear": 1.0,
+    "sigmoid": 1.0,
+    "tanh": 5 / 3,
+    "relu": math.sqrt(2),
+    "leaky_relu": math.sqrt(2),
+    "selu": 0.75,
+}
+
+
+def _gain(gain: float | None, nonlinearity: str, a: float) -> float:
+    """The factor for what follows the layer; `a` is the negative slope of a leaky rectifier: sqrt(2 / (1 + a^2))."""
+    if gain is not None:
+        return _positive(gain)
+    return math.sqrt(2 / (1 + a * a)) if nonlinearity == "leaky_relu" or a else GAINS[nonlinearity]
+
+
+def _named_gain(gain: float | str) -> float:
+    return GAINS[gain] if isinstance(gain, str) else _positive(gain)
+
+
+def _positive(std: float) -> float:
+    if std < 0:
+        raise Reject("NS331", f"a standard deviation or gain must not be negative: {std:g}")
+    return float(std)
+
+
+def _symmetric(std: float) -> Uniform:
+    """Uniform around 0 with that standard deviation: a uniform in ±b has b / sqrt(3)."""
+    return Uniform(-std * math.sqrt(3), std * math.sqrt(3))
+
+
+def _spread(std: float, truncated: bool, mean: float = 0.0) -> Distribution:
+    return _truncated(std, mean) if truncated else Normal(float(mean), std)
+
+
+def _truncated(std: float, mean: float) -> Distribution:
+    """A normal cut at two of its deviations whose own standard deviation is `std`."""
+    if not std:
+        return Constant(float(mean))
+    wide = std / TRUNCATION
+    return TruncatedNormal(float(mean), wide, mean - 2 * wide, mean + 2 * wide)
+
+
+_MODE = Argument("mode", "word", "fan_in", "fan_in keeps the variance forwards, fan_out backwards", ("fan_in", "fan_out", "fan_avg"))
+_NONLINEARITY = Argument("nonlinearity", "word", "relu", "what follows the layer", tuple(GAINS))
+_SLOPE = Argument("a", "number", 0.0, "the negative slope of the rectifier that follows")
+_FREE_GAIN = Argument("gain", "number", None, "the factor itself, in place of nonlinearity and a")
+_GAIN = Argument("gain", "number", 1.0, "a factor, or the name of what follows the layer", tuple(GAINS))
+_TRUNCATED = Argument("truncated", "boolean", False, "cut at two standard deviations, and widen to keep the variance")
+_COMPAT = Argument("compat", "word", "true", "torch: count fans as torch.nn.init does, ignoring groups and strides", ("true", "torch"))
+_MEAN = Argument("mean", "number", 0.0, "the mean")
+#: Must be given, so that `normal(0.01)`, where torch would take 0.01 as the mean, is an error and not a surprise.
+_STD = Argument("std", "number", REQUIRED, "the standard deviation")
+
+_RULES = (
+    Rule("torch_default", (Argument("fan", "number", REQUIRED, "torch's count of the layer's inputs"),), _torch_default),
+    Rule("zeros", (), _zeros),
+    Rule("ones", (), _ones),
+    Rule("constant", (Argument("value", "number", REQUIRED, "the value"),), _constant),
+    Rule(
+        "uniform",
+        (
+            Argument("low", "number", 0.0, "the lower bound"),
+            Argument("high", "number", 1.0, "the upper bound"),
+            Argument("bound", "number", None, "both: [-bound, bound)"),
+        ),
+        _uniform,
+    ),
+    Rule("normal", (_MEAN, _STD), _normal),
+    Rule(
+        "truncated_normal",
+        (_MEAN, _STD, Argument("a", "number", None, "the lower bound"), Argument("b", "number", None, "the upper bound")),
+        _truncated_normal,
+    ),
+    Rule("scaled", (Argument("factor", "formula", REQUIRED, "the standard deviation, in n, fan_in, fan_out"), _MEAN, _TRUNCATED), _scaled),
+    Rule("he_normal", (_MODE, _NONLINEARITY, _SLOPE, _FREE_GAIN, _TRUNCATED, _COMPAT), _he_normal, ("kaiming_normal",)),
+    Rule("he_uniform", (_MODE, _NONLINEARITY, _SLOPE, _FREE_GAIN, _COMPAT), _he_uniform, ("kaiming_uniform",)),
+    Rule("xavier_normal", (_GAIN, _TRUNCATED, _COMPAT), _xavier_normal, ("glorot_normal",)),
+    Rule("xavier_uniform", (_GAIN, _COMPAT), _xavier_uniform, ("glorot_uniform",)),
+    Rule("lecun_normal", (_TRUNCATED, _COMPAT), _lecun_normal),
+    Rule("lecun_uniform", (_COMPAT,), _lecun_uniform),
+    Rule("orthogonal", (_GAIN,), _orthogonal),
+    Rule(
+        "sparse",
+        (
+            Argument("sparsity", "number", None, "the share of each column that is zero"),
+            Argument("std", "number", 0.01, "the standard deviation of the rest"),
+            Argument("nonzero", "integer", None, "how many of each row are not zero"),
+        ),
+        _sparse,
+    ),
+    Rule("dirac", (Argument("groups", "integer", 1, "the groups of the convolution"),), _dirac),
+    Rule("eye", (), _eye, ("identity",)),
+)
+
+#: Every initializer of the language by name and alias.
+INITIALIZERS: dict[str, Rule] = {name: rule for rule in _RULES for name in (rule.name, *rule.aliases)}

@@ -1,0 +1,244 @@
+"""The pipeline, in reading order, and what it gives: `compile` for tools, `load` and `loads` for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Mapping
+
+from netspec.diagnostics.model import Diagnostic, Refusal, Report, SpecError
+from netspec.diagnostics.nearest import suggestion
+from netspec.limits import DEFAULT_LIMITS, Limits
+from netspec.locate import data_path
+from netspec.reading import decode, read_source
+from netspec.source import Source
+from netspec.syntax import tree
+
+if TYPE_CHECKING:
+    import onnx
+    import torch
+
+    from netspec.analyses.summary import Summary
+    from netspec.graph import Graph
+    from netspec.runtime.session import Session
+    from netspec.runtime.verify import Verdict
+
+
+# ------------------------------------------------------------------------------------------------------ the pipeline
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """Everything that netspec can say about one net of a spec. `graph` is None where the spec has errors."""
+
+    source: Source
+    tree: tree.Module
+    name: str
+    graph: "Graph | None"
+    report: Report
+
+
+def compile(
+    source: Source,
+    net: str | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    sizes: Mapping[str, int] | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Compilation:
+    """Compile one net of a source. Never raises on a bad spec: read `.report`.
+
+    `net` may be left out where the file has one net that needs no arguments; `arguments` are the net's parameters,
+    `sizes` typical values of open sizes that replace the written ones.
+    """
+    from netspec.analyses.field import smallest_field
+    from netspec.elaborate.expand import expand
+    from netspec.syntax.parse import parse
+
+    report = Report()
+    module = parse(source, report, limits)  #                                         text → tree, holes where it was broken
+    name = choose_net(module, net, report)  #                                         which net is meant
+    if name is None:
+        return Compilation(source, module, net or "", None, report)
+    check_call(module, name, dict(arguments or {}), report)
+    expansion = expand(module, name, dict(arguments or {}), dict(sizes or {}), report, limits)  # names, blocks → graph
+    check_sizes(expansion.graph, sizes or {}, source)
+    expansion.settle(smallest_field)  #                                               what waited for the finished network
+    return Compilation(source, module, name, expansion.graph if report.ok else None, report)
+
+
+def check_source(source: Source, net: str | None = None, limits: Limits = DEFAULT_LIMITS, **given: Any) -> list[Compilation]:
+    """Compile every net of a source that needs no arguments (or the named one), and read every block that none of them uses."""
+    from netspec.elaborate.resolve import resolve
+    from netspec.syntax.parse import parse
+
+    report = Report()
+    module = parse(source, report, limits)
+    resolve(module, report)
+    if net is not None:
+        return [compile(source, net, given.get("arguments"), given.get("sizes"), limits)]
+    names = [s.name for s in nets_of(module) if not _open_parameters(module, s)]
+    if not names:
+        return [Compilation(source, module, "", None, report)]
+    done = [compile(source, name, given.get("arguments"), given.get("sizes"), limits) for name in names]
+    return [Compilation(source, module, "", None, report), *done]
+
+
+def nets_of(module: tree.Module) -> list[tree.Net]:
+    """The nets that a file defines, in order."""
+    return [s for s in module.body if isinstance(s, tree.Net)]
+
+
+def _open_parameters(module: tree.Module, net: tree.Net) -> bool:
+    """Whether a net cannot stand alone: some of its own parameters have no default. (A variant's base is its call's business.)"""
+    return any(p.default is None for p in net.parameters)
+
+
+def choose_net(module: tree.Module, net: str | None, report: Report) -> str | None:
+    """The net that is meant: the one named, or the only one that needs no arguments; None after reporting otherwise."""
+    nets = nets_of(module)
+    if net is not None:
+        if any(s.name == net for s in nets):
+            return net
+        report.error("NS010", f"{module.source.name} has no net `{net}`", helps=suggestion(net, [s.name for s in nets]))
+        return None
+    complete = [s.name for s in nets if not _open_parameters(module, s)] or [s.name for s in nets]
+    if len(complete) == 1:
+        return complete[0]
+    if not nets:
+        if report.ok:
+            report.error("NS011", f"{module.source.name} defines no net", helps=("a net begins with `net name {`",))
+        return None
+    shown = ", ".join(complete)
+    report.error("NS012", f"{module.source.name} has several nets: {shown}", helps=(f"name one: `{module.source.name}:{complete[-1]}`",))
+    return None
+
+
+def check_call(module: tree.Module, name: str, arguments: dict[str, Any], report: Report) -> None:
+    """Report arguments given from outside that the net does not have; they are dropped."""
+    statement = next(s for s in nets_of(module) if s.name == name)
+    if statement.variant is not None:
+        return
+    known = [p.name for p in statement.parameters]
+    for given in [a for a in arguments if a not in known]:
+        del arguments[given]
+        report.error("NS013", f"the net `{name}` has no parameter `{given}`", helps=suggestion(given, known))
+
+
+def check_sizes(graph: "Graph | None", sizes: Mapping[str, int], source: Source) -> None:
+    """Raises `Refusal` (NS014) for a size given from outside that the network does not have."""
+    known = [s.name for s in graph.sizes] if graph is not None else list(sizes)
+    for name in sizes:
+        if name not in known:
+            raise Refusal("NS014", f"{source.name} has no open size `{name}`", helps=suggestion(name, known), status=2)
+
+
+# ---------------------------------------------------------------------------------------------------- finding a spec
+def open_spec(spec: str, limits: Limits = DEFAULT_LIMITS, stdin: bytes | None = None) -> tuple[Source, str | None]:
+    """The source that a SPEC argument means, and the net it names, if any.
+
+    `unet.net`, `models.net:unet`, `zoo.resnet:resnet50`, or `-` with the bytes of standard input. Raises `Refusal`.
+    """
+    path, _, net = spec.rpartition(":") if ":" in spec and not spec.endswith(".net") else (spec, "", "")
+    if path in ("-", "") and stdin is not None:
+        return decode(stdin, "<stdin>", None, limits), net or None
+    if path.startswith("zoo.") and not path.endswith(".net"):
+        file = data_path("specs", path[4:].replace(".", "/") + ".net")
+        if not file.exists() or not all(p.isidentifier() for p in path.split(".")):
+            known = sorted("zoo." + p.stem for p in data_path("specs").glob("*.net"))
+            raise Refusal("NS001", f"`{path}` is not among the shipped specs", helps=suggestion(path, known), status=2)
+        return read_source(str(file), limits, path), net or None
+    return read_source(path, limits), net or None
+
+
+# -------------------------------------------------------------------------------------------------------- the result
+def load(spec: str, /, *, sizes: Mapping[str, int] | None = None, limits: Limits = DEFAULT_LIMITS, **parameters: Any) -> "Net":
+    """Compile a spec: a path, `path.net:net`, or `zoo.family:net`. Raises `SpecError` with all errors, `Refusal` for no file.
+
+    Keyword arguments are the net's parameters; `sizes` replaces typical values of open sizes (`sizes={"H": 512}`).
+    """
+    source, net = open_spec(spec, limits)
+    return Net(_accept(compile(source, net, parameters, sizes, limits)))
+
+
+def loads(text: str, net: str | None = None, /, *, sizes: Mapping[str, int] | None = None, limits: Limits = DEFAULT_LIMITS, **parameters: Any) -> "Net":
+    """Compile spec text. As `load`."""
+    return Net(_accept(compile(decode(text.encode(), "<string>", None, limits), net, parameters, sizes, limits)))
+
+
+def _accept(done: Compilation) -> Compilation:
+    if done.graph is None:
+        raise SpecError(done.report.errors)
+    return done
+
+
+@dataclass(frozen=True)
+class Net:
+    """A compiled network. Everything heavy (torch, onnxruntime) is imported when it is asked for."""
+
+    compilation: Compilation = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The net's name."""
+        return self.graph.name
+
+    @property
+    def graph(self) -> "Graph":
+        """The graph IR: frozen Pydantic, `model_dump_json()` round-trips."""
+        assert self.compilation.graph is not None
+        return self.compilation.graph
+
+    def check(self) -> list[Diagnostic]:
+        """What there is to say about the spec: warnings and remarks (errors never get this far)."""
+        return list(self.compilation.report.diagnostics)
+
+    def summary(self) -> "Summary":
+        """The layer table with totals; prints as a table."""
+        from netspec.analyses.summary import summarize
+
+        return summarize(self.graph)
+
+    def source(self) -> str:
+        """The network as stand-alone PyTorch source."""
+        from netspec.backends.torch_source import write_source
+
+        return write_source(self.graph)
+
+    def torch(self, seed: int = 0, *, weights: str | None = None) -> "torch.nn.Module":
+        """The network as a `torch.nn.Module`: the source executed, parameters named by label, float32, in training mode.
+
+        Weights start from `seed`, bit for bit those of `onnx`, or are read strictly from a file.
+        """
+        from netspec.backends.torch_module import build_module, load_weights
+        from netspec.backends.weights import store
+
+        module = build_module(self.source(), self.graph)
+        load_weights(module, store(self.graph, seed, weights))
+        return module
+
+    def onnx(self, seed: int = 0, *, weights: str | None = None, **options: Any) -> "onnx.ModelProto":
+        """The network as an ONNX model in memory. Options as in `save_onnx`."""
+        import onnx
+
+        from netspec.backends.onnx import model_bytes
+        from netspec.backends.weights import store
+
+        return onnx.load_from_string(model_bytes(self.graph, store(self.graph, seed, weights), **options))
+
+    def save_onnx(self, path: str, seed: int = 0, *, weights: str | None = None, **options: Any) -> None:
+        """Write the network as an ONNX file; weights stream to it, and past 2 GB into a file beside it."""
+        from netspec.backends.onnx import write_model
+        from netspec.backends.weights import store
+
+        write_model(path, self.graph, store(self.graph, seed, weights), **options)
+
+    def session(self, seed: int = 0, *, weights: str | None = None, provider: str = "auto", **options: Any) -> "Session":
+        """An onnxruntime session: `session(image=array)` gives `{"logits": array}`."""
+        from netspec.backends.onnx import model_bytes
+        from netspec.backends.weights import store
+        from netspec.runtime.session import Session
+
+        return Session(model_bytes(self.graph, store(self.graph, seed, weights)), provider=provider, graph=self.graph, **options)
+
+    def verify(self, seed: int = 0, **options: Any) -> "Verdict":
+        """PyTorch against onnxruntime on the same weights and inputs, node by node and end to end, over several sizes."""
+        from netspec.runtime.verify import verify
+
+        return verify(self.graph, seed=seed, **options)

@@ -1,0 +1,189 @@
+"""From the graph to ONNX nodes: each operator's term is flattened, its constants shared, its symbolic sizes computed.
+
+Names: an operator's last node is called as its label (`layer1.0.conv1`), the helpers before it `layer1.0.conv1/Pad`; values
+carry the graph's names, the model's inputs and outputs those of its ports, weights those of a state dict. What nothing reads
+(`num_batches_tracked`, the statistics of a norm that ignores them) is not in the model.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netspec.backends.onnx.extents import Constants, Extents
+from netspec.backends.onnx.model import NO_ATTRIBUTES, Attributes, OnnxModel, Operation
+from netspec.graph import Graph, Node
+from netspec.op import Site, Weight
+from netspec.terms import Const, In, OnnxTerm, Op, Out, Own, SizeScalar, SizeVec
+
+
+def lower(graph: Graph, opset: int = 21) -> OnnxModel:
+    """The graph as an ONNX model without weight values. Raises Refusal NS701 for a size that no input's shape tells."""
+    return _Lowering(graph, opset).run()
+
+
+class _Lowering:
+    """One lowering. `names` says what each value of the graph is called in the model."""
+
+    def __init__(self, graph: Graph, opset: int) -> None:
+        self.graph, self.opset = graph, opset
+        self.types = [value.type for value in graph.values]
+        self.own = [
+            Weight(w.local, w.shape, w.init, w.fan_in, w.fan_out, w.dtype, w.trainable, w.role)  # as operators know them
+            for w in graph.weights
+        ]
+        self.model = OnnxModel(opset)
+        self.model.inputs = [(port.name, self.types[port.value]) for port in graph.inputs]
+        self.model.outputs = [(port.name, self.types[port.value]) for port in graph.outputs]
+        ports = [port.name for port in (*graph.inputs, *graph.outputs)]
+        self.taken = {*ports, *(weight.name for weight in graph.weights)}
+        self.names: dict[int, str] = {}
+        self.wanted: dict[int, str] = {}
+        for port in graph.inputs:
+            self.names.setdefault(port.value, port.name)
+        for port in graph.outputs:
+            self.wanted.setdefault(port.value, port.name)
+        self.ports = set(self.wanted)
+        self.constants = Constants(self.model, self.unique)
+        self.extents = Extents(self.model, self.constants, self.unique)
+        self.read: set[int] = set()
+        self.encoded: dict[str, Attributes] = {}
+
+    def run(self) -> OnnxModel:
+        """Lower every node in order, then tie the outputs."""
+        node_names: set[str] = set()
+        for node in self.graph.nodes:
+            self._node(node, node_names)
+        for port in self.graph.outputs:
+            if self.names[port.value] != port.name:  # an input or another output under a second name
+                self.model.nodes.append(Operation("Identity", (self.names[port.value],), (port.name,), f"{port.name}/Identity"))
+        self.model.weights = [weight for number, weight in enumerate(self.graph.weights) if number in self.read]
+        return self.model
+
+    def unique(self, name: str) -> str:
+        """`name`, or with a number where a value, weight or port has it already."""
+        chosen, count = name, 1
+        while chosen in self.taken:
+            count += 1
+            chosen = f"{name}:{count}"
+        self.taken.add(chosen)
+        return chosen
+
+    def attributes(self, op: Op) -> Attributes:
+        """The call's attributes."""
+        if not op.attributes:
+            return NO_ATTRIBUTES
+        key = repr(op.attributes)  # not the tuple itself: 1, 1.0 and True are equal, as are 0.0 and -0.0
+        if key not in self.encoded:
+            self.encoded[key] = Attributes(op.attributes)
+        return self.encoded[key]
+
+    def _node(self, node: Node, node_names: set[str]) -> None:
+        own = tuple(self.own[number] for number in node.weights)
+        site = Site(tuple(map(self.types.__getitem__, node.inputs)), tuple(map(self.types.__getitem__, node.outputs)), own, self.opset)
+        terms = node.op.onnx(site)
+        terms = terms if isinstance(terms, tuple) else (terms,)
+        flat = _Flattening(self, node, site, node_names)
+        for number, term in zip(node.outputs, terms):
+            if number not in self.wanted:
+                self.wanted[number] = self.unique(self.graph.values[number].name)
+            flat.want(term, self.wanted[number])
+        for number, term in zip(node.outputs, terms):
+            self.names[number] = name = flat.name(term)
+            if name == self.wanted[number] and number not in self.ports:
+                self.model.values.append((name, self.types[number]))
+
+
+class _Flattening:
+    """The nodes of one operator. Equal calls are written once; a name is `wanted` for what the operator puts out."""
+
+    def __init__(self, lowering: _Lowering, node: Node, site: Site, node_names: set[str]) -> None:
+        self.lowering, self.node, self.site, self.node_names = lowering, node, site, node_names
+        self.wanted: dict[tuple[int, int], str] = {}
+        self.done: dict[int, tuple[str, ...]] = {}
+        self.calls: dict[tuple[Any, ...], tuple[str, ...]] = {}
+
+    def want(self, term: OnnxTerm, name: str) -> None:
+        """Ask for a result to be called `name`, if nobody has named it yet."""
+        if isinstance(term, Out):
+            self.wanted.setdefault((id(term.op), term.index), name)
+        elif isinstance(term, Op):
+            self.wanted.setdefault((id(term), 0), name)
+
+    def name(self, term: OnnxTerm) -> str:
+        """The name of the value that a term stands for; its nodes are written if they are not yet."""
+        if isinstance(term, In):
+            return self.lowering.names[self.node.inputs[term.index]]
+        if isinstance(term, Op):
+            return self._call(term)[0]
+        if isinstance(term, Own):
+            return self._own(term.name)
+        if isinstance(term, Out):
+            return self._call(term.op)[term.index]
+        if isinstance(term, Const):
+            return self.lowering.constants.name(term.dtype, term.shape, term.values)
+        if isinstance(term, SizeVec):
+            return self.lowering.extents.vector(term.sizes)
+        if isinstance(term, SizeScalar):
+            return self.lowering.extents.scalar(term.size, term.dtype)
+        raise TypeError(f"{self.node.op.NAME} was lowered to {term!r}, which is no ONNX term")
+
+    def _own(self, local: str) -> str:
+        for number in self.node.weights:
+            weight = self.lowering.graph.weights[number]
+            if weight.local == local:
+                self.lowering.read.add(number)
+                return weight.name
+        raise KeyError(f"{self.node.op.NAME} has no tensor {local!r}")
+
+    def _call(self, op: Op) -> tuple[str, ...]:
+        if (known := self.done.get(id(op))) is not None:
+            return known
+        inputs = tuple("" if term is None else self.name(term) for term in self._inputs(op))
+        while inputs and not inputs[-1]:
+            inputs = inputs[:-1]
+        attributes = self.lowering.attributes(op)
+        key = op.domain, op.op_type, inputs, attributes.encoded, op.outputs
+        results = self.calls.get(key)
+        if results is None:
+            results = self.calls[key] = self._write(op, inputs, attributes)
+        self.done[id(op)] = results
+        return results
+
+    def _write(self, op: Op, inputs: tuple[str, ...], attributes: Attributes) -> tuple[str, ...]:
+        model, wanted = self.lowering.model, self.wanted
+        last = any((id(op), index) in wanted for index in range(op.outputs))
+        name = self._node_name(self.node.name if last else f"{self.node.name}/{op.op_type}")
+        results = tuple(
+            wanted.get((id(op), index)) or self.lowering.unique(f"{self.node.name}/{op.op_type}" + (f".{index}" if index else ""))
+            for index in range(op.outputs)
+        )
+        model.nodes.append(Operation(op.op_type, inputs, results, name, attributes, op.domain))
+        if op.domain:
+            model.domains.add(op.domain)
+        return results
+
+    def _node_name(self, name: str) -> str:
+        chosen, count = name, 1
+        while chosen in self.node_names:
+            count += 1
+            chosen = f"{name}_{count}"
+        self.node_names.add(chosen)
+        return chosen
+
+    def _inputs(self, op: Op) -> tuple[OnnxTerm | None, ...]:
+        """The call's inputs; a Reshape to a shape with one open size is given -1 for it, and needs no computation."""
+        if op.op_type != "Reshape" or op.domain or len(op.inputs) != 2 or not isinstance(op.inputs[1], SizeVec):
+            return op.inputs
+        data, sizes = op.inputs[0], list(op.inputs[1].sizes)
+        known: tuple[Any, ...] = self.site.inputs[data.index].shape if isinstance(data, In) else ()
+        if 0 in sizes or dict(op.attributes).get("allowzero"):
+            return op.inputs
+        for axis, size in enumerate(sizes):
+            if axis < len(known) and not isinstance(size, int) and size == known[axis]:
+                sizes[axis] = 0  # keeps the axis
+        still = [axis for axis, size in enumerate(sizes) if not isinstance(size, int)]
+        if len(still) > 1:
+            return op.inputs
+        if still:
+            sizes[still[0]] = -1
+        return data, SizeVec(tuple(sizes))

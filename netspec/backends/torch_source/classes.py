@@ -1,0 +1,246 @@
+"""Instances become classes: scopes of one definition whose bodies are equal up to constants share one class."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from typing import Any, Iterator
+
+from netspec.backends.torch_source.form import (
+    Apply, Child, ClassName, Form, Literal, Local, Members, Parameter, Repeat, Sequence, Table, Text, align, constants, exact, skeleton, walk,
+    with_constants,
+)  # fmt: skip
+from netspec.backends.torch_source.lift import Column, Lifting
+from netspec.backends.torch_source.lower import Body, Expressions, Lowering, SourceError
+from netspec.backends.torch_source.naming import attribute
+from netspec.backends.torch_source.tree import ATTRIBUTES, LIST, TABLE, Place, quote
+from netspec.sizes.dim import Dim, show
+
+
+@dataclass(slots=True)
+class ModuleClass:
+    """A class of the file. `stem` is what the spec calls it; `place` its first instance, whose labels all share."""
+
+    number: int
+    stem: str
+    doc: str
+    place: Place
+    sequential: bool
+    members: Form
+    bodies: list[Body]
+    parameters: dict[str, Column] = field(default_factory=dict)
+    name: str = ""
+
+    def stored(self) -> list[str]:
+        """The parameters that `forward` needs."""
+        inside = {f.name for body in self.bodies for step in body.steps for f in walk(step.form) if isinstance(f, Parameter)}
+        return [name for name in self.parameters if name in inside]
+
+    def uses(self) -> list[int]:
+        """The classes that its constructor calls, in order."""
+        return list(dict.fromkeys(f.number for f in walk(self.members) if isinstance(f, ClassName)))
+
+
+@dataclass(slots=True)
+class Draft:
+    """One instance: its place, how its members are made, and its bodies."""
+
+    place: Place
+    members: list[tuple[str, Form]]
+    bodies: list[Body]
+
+    def forms(self) -> list[Form]:
+        """Everything that has constants, in one list."""
+        inside = Sequence(tuple(form for _, form in _gathered(self.members))) if self.place.holds == LIST else Members(tuple(self.members))
+        return [inside, *(step.form for body in self.bodies for step in body.steps)]
+
+    def key(self) -> Any:
+        """Equal for instances that one class can serve."""
+        fixed = [(body.inputs, [step.targets for step in body.steps], body.returns, sorted(body.sizes)) for body in self.bodies]
+        return repr(([skeleton(form) for form in self.forms()], fixed))
+
+
+class Classes:
+    """All classes of a graph's source. `construction` says how each place is made by the one that holds it."""
+
+    def __init__(self, lowering: Lowering, root: Place) -> None:
+        self.graph, self.lowering = lowering.graph, lowering
+        self.construction: dict[int, Form] = {}
+        self.classes: list[ModuleClass] = []
+        self.channels: set[str] = set()
+        for group in _groups(root, self.stem):
+            self._make(group)
+
+    def stem(self, place: Place) -> str:
+        """What the class of a place is called in the spec: its definition, or the label of a chain."""
+        if place.scope is None:
+            return ""
+        scope = self.graph.scopes[place.scope]
+        words = [label for label in scope.path.split(".") if not label.isdigit()]
+        return scope.definition or (words[-1] if words else "") or self.graph.name or "net"
+
+    def _make(self, places: list[Place]) -> None:
+        """Constructions for all places of one stem; what they hold has been made."""
+        if places[0].scope is None or places[0].family:
+            for place in places:
+                self.construction[id(place)] = self._leaf(place) if place.node is not None else self._family(place)
+            return
+        drafts = defaultdict(list)
+        for place in places:
+            draft = self._draft(place)
+            drafts[draft.key()].append(draft)
+        inline = len(drafts) > 1 or len(places) == 1
+        for group in drafts.values():
+            self._settle(group, inline)
+
+    def _settle(self, group: list[Draft], inline: bool) -> None:
+        """One class for instances of one skeleton, or `nn.Sequential` in place."""
+        place = group[0].place
+        kind = self.graph.scopes[place.scope].kind  # type: ignore[index]
+        sequential = kind in ("chain", "def") and is_sequential(group[0])
+        numbered = place.holds == LIST
+        if sequential and (kind == "chain" or inline or not numbered or len(place.children) < 2):
+            for draft in group:
+                self.construction[id(draft.place)] = self._sequential(draft)
+        else:
+            self._class(group, sequential)
+
+    # ------------------------------------------------------------------------------------------------------- members
+    def _leaf(self, place: Place) -> Form:
+        node = self.graph.nodes[place.node]  # type: ignore[index]
+        torch = self.lowering.torch[place.node]  # type: ignore[index]
+
+        def refuse(size: Dim, near: Any) -> Form:
+            raise SourceError(f"the module of {node.label} would be made with the open size {show(size)}")
+
+        return Expressions(node.op, refuse).form(torch.module)
+
+    def _family(self, place: Place) -> Form:
+        kind = "Parameter" if all(child.parameter for child in place.children.values()) else "Module"
+        if place.holds == LIST:
+            return Apply(Text(f"nn.{kind}List"), (Sequence(tuple(f for _, f in _gathered(self._members(place))), "["),))
+        if place.holds == TABLE:
+            return Apply(Text(f"nn.{kind}Dict"), (Table(tuple(self._members(place))),))
+        return Members(tuple(self._members(place)))
+
+    def _members(self, place: Place) -> list[tuple[str, Form]]:
+        return [(label, self.construction[id(child)]) for label, child in place.children.items()]
+
+    def _draft(self, place: Place) -> Draft:
+        draft = Draft(place, self._members(place), self.lowering.variants.get(place.scope, []))  # type: ignore[arg-type]
+        kind = self.graph.scopes[place.scope].kind  # type: ignore[index]
+        if kind in ("chain", "def") and is_sequential(draft) and list(place.children) == [str(i) for i in range(len(place.children))]:
+            place.holds = LIST
+        return draft
+
+    def _sequential(self, draft: Draft) -> Form:
+        if draft.place.holds == LIST:
+            return Apply(Text("nn.Sequential"), tuple(form for _, form in _gathered(draft.members)))
+        pairs = tuple(Sequence((Text(quote(label)), form)) for label, form in draft.members)
+        return Apply(Text("nn.Sequential"), (Apply(Text("OrderedDict"), (Sequence(pairs, "["),)),))
+
+    # ------------------------------------------------------------------------------------------------------- classes
+    def _class(self, group: list[Draft], sequential: bool) -> None:
+        """Anti-unification: align the instances, lift the constants in which they differ."""
+        first = group[0]
+        scope = self.graph.scopes[first.place.scope]  # type: ignore[index]
+        lifting = Lifting(self._arguments(group), set(first.place.children), channels=set(self.channels))
+        columns = [align(list(column)) for column in zip(*(draft.forms() for draft in group))]
+        lifted: list[Form] = []
+        for column in columns:
+            rows = zip(*(constants(form) for form in column))
+            lifted.append(with_constants(column[0], iter([lifting.lift(list(row)) for row in rows])))
+        members, forms = lifted[0], iter(lifted[1:])
+        bodies = [replace(body, steps=[replace(step, form=next(forms)) for step in body.steps]) for body in first.bodies]
+        parameters = {name: lifting.columns[name] for name in lifting.parameters()}
+        made = ModuleClass(len(self.classes), self.stem(first.place), scope.doc, first.place, sequential, members, bodies, parameters)
+        self.classes.append(made)
+        self.channels |= lifting.channels & set(parameters)
+        for index, draft in enumerate(group):
+            self.construction[id(draft.place)] = self._instance(made, index)
+
+    def _arguments(self, group: list[Draft]) -> dict[str, Column]:
+        """The columns of the block's arguments, those that are numbers in every instance."""
+        given = [dict(self.graph.scopes[draft.place.scope].arguments) for draft in group]  # type: ignore[index]
+        names = [name for name in given[0] if all(isinstance(g.get(name), (int, float)) for g in given)]
+        return {name: tuple(g[name] for g in given) for name in names}
+
+    def _instance(self, made: ModuleClass, index: int) -> Form:
+        """The call that makes an instance: what counts channels by position, the rest by keyword."""
+        names = list(made.parameters)
+        leading = next((i for i, name in enumerate(names) if name not in self.channels and name not in ("in_channels", "in_features")), len(names))
+        values = [Literal(made.parameters[name][index], name) for name in names]
+        return Apply(ClassName(made.number), tuple(values[:leading]), tuple(zip(names[leading:], values[leading:])))
+
+
+def is_sequential(draft: Draft) -> bool:
+    """Whether the instance does what `nn.Sequential` does: its parts in order, each on what the one before gave."""
+    if len(draft.bodies) != 1 or not draft.members:
+        return False
+    body = draft.bodies[0]
+    labels = list(draft.place.children)
+    if len(body.inputs) != 1 or body.sizes or len(body.steps) != len(labels):
+        return False
+    if not all(label.isdigit() or attribute(label) for label in labels):
+        return False
+    value = body.inputs[0]
+    for label, step in zip(labels, body.steps):
+        child = draft.place.children[label]
+        if child.parameter or child.family or len(step.targets) != 1 or not _plain_call(step.form, label, value):
+            return False
+        value = step.targets[0]
+    return body.returns == (value,)
+
+
+def _plain_call(form: Form, label: str, value: int) -> bool:
+    return isinstance(form, Apply) and form.function == Child((label,)) and form.arguments == (Local(value),) and not form.keywords
+
+
+def _gathered(members: list[tuple[str, Form]]) -> list[tuple[str, Form]]:
+    """The members with runs of equal ones as one `Repeat`."""
+    result: list[tuple[str, Form]] = []
+    keys = [exact(form) for _, form in members]
+    start = 0
+    while start < len(members):
+        stop = start + 1
+        while stop < len(members) and keys[stop] == keys[start]:
+            stop += 1
+        label, form = members[start]
+        result.append((label, Repeat(form, Literal(stop - start, "depth")) if stop - start > 1 else form))
+        start = stop
+    return result
+
+
+def _groups(root: Place, stem: Any) -> Iterator[list[Place]]:
+    """Places with a stem in common, so ordered that what a place holds comes before it.
+
+    Blocks that contain themselves have no such order: then only places of equal height are taken together.
+    """
+    places = list(root.below())
+    grouping = {id(p): (stem(p) if p.scope is not None and not p.family else f" {id(p)}", 0) for p in places}
+    order = _ordered(places, grouping)
+    if order is None:
+        grouping = {id(p): (grouping[id(p)][0], p.height) for p in places}
+        order = _ordered(places, grouping)
+    assert order is not None
+    members = defaultdict(list)
+    for place in places:
+        members[grouping[id(place)]].append(place)
+    for group in order:
+        yield members[group]
+
+
+def _ordered(places: list[Place], grouping: dict[int, Any]) -> list[Any] | None:
+    """The groups in topological order; None where they go in a circle."""
+    from graphlib import CycleError, TopologicalSorter
+
+    sorter: TopologicalSorter[Any] = TopologicalSorter()
+    for place in places:
+        sorter.add(grouping[id(place)], *dict.fromkeys(grouping[id(child)] for child in place.children.values()))
+    try:
+        return list(sorter.static_order())
+    except CycleError:
+        return None
+
+
+__all__ = ["ATTRIBUTES", "Classes", "Draft", "ModuleClass", "is_sequential"]

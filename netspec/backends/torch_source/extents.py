@@ -1,0 +1,92 @@
+"""Open sizes in terms of what is at hand in a `forward`: an axis of a variable, or arithmetic on such.
+
+Never a number from the time of writing: the source must run, trace and export at every size that the spec allows.
+"""
+
+from __future__ import annotations
+
+import ast
+
+from netspec.backends.torch_source.form import Apply, Extent, Form, Literal, Local, Operation, Text
+from netspec.sizes.dim import Dim, Size, names, parse, show, substitute
+
+_SIGNS: dict[type, str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**"}
+_FUNCTIONS = {"min": Text("torch.sym_min"), "max": Text("torch.sym_max")}
+
+
+class Extents:
+    """The sizes that can be read off the variables that a `forward` has so far."""
+
+    def __init__(self) -> None:
+        self._known: dict[Dim, Form] = {}
+
+    def add(self, local: int, shape: tuple[Size, ...]) -> None:
+        """The variable `local` is at hand from here on; what was at hand before is preferred."""
+        for axis, size in enumerate(shape):
+            if not isinstance(size, int):
+                self._known.setdefault(size, Extent(local, axis))
+
+    def add_size(self, local: int, size: Dim) -> None:
+        """The variable `local` is an int that holds `size`."""
+        self._known[size] = Local(local)
+
+    def find(self, size: Size, near: tuple[tuple[int, tuple[Size, ...]], ...] = ()) -> Form | None:
+        """The size as an expression; None where it does not follow from what is known.
+
+        `near` are variables and shapes to be preferred, such as the inputs of the operator that asks.
+        """
+        if isinstance(size, int):
+            return Literal(size, "size")
+        for local, shape in near:
+            if size in shape:
+                return Extent(local, shape.index(size))
+        return self._known.get(size) or self._compute(ast.parse(show(size).replace("^", "**"), mode="eval").body, near)
+
+    def _compute(self, node: ast.expr, near: tuple[tuple[int, tuple[Size, ...]], ...]) -> Form | None:
+        """The expression that `show` wrote, its parts looked up where they are known."""
+        if isinstance(node, ast.Constant):
+            return Literal(node.value, "size")
+        if isinstance(node, ast.UnaryOp):
+            inner = self._compute(node.operand, near)
+            return inner and Operation("*", Literal(-1), inner)
+        if isinstance(node, ast.BinOp):
+            sides = [self._look_up(side, near) for side in (node.left, node.right)]
+            return Operation(_SIGNS[type(node.op)], *sides) if None not in sides else None  # type: ignore[arg-type]
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            found = [self._look_up(argument, near) for argument in node.args]
+            return None if None in found else _nest(_FUNCTIONS[node.func.id], found)  # type: ignore[arg-type]
+        return self._invert(node.id) if isinstance(node, ast.Name) else None
+
+    def _look_up(self, node: ast.expr, near: tuple[tuple[int, tuple[Size, ...]], ...]) -> Form | None:
+        if isinstance(node, ast.Constant):
+            return Literal(node.value, "size")
+        size = parse(ast.unparse(node).replace("**", "^"))
+        if not isinstance(size, int):
+            for local, shape in near:
+                if size in shape:
+                    return Extent(local, shape.index(size))
+            if size in self._known:
+                return self._known[size]
+        return self._compute(node, near)
+
+    def _invert(self, name: str) -> Form | None:
+        """A name that stands only inside axes such as `2 * H + 1`: `(axis - 1) // 2`."""
+        variable = Dim.name(name)
+        for size, form in self._known.items():
+            if names(size) != {name}:
+                continue
+            offset = substitute(size, {name: 0})
+            factor = substitute(size, {name: 1}) - offset
+            if isinstance(factor, int) and factor > 0 and factor * variable + offset == size:
+                if offset:
+                    form = Operation("-", form, Literal(offset))
+                return Operation("//", form, Literal(factor)) if factor != 1 else form
+        return None
+
+
+def _nest(function: Form, arguments: list[Form]) -> Form:
+    """`sym_min` takes two: `min(a, b, c)` is `min(min(a, b), c)`."""
+    result = arguments[0]
+    for argument in arguments[1:]:
+        result = Apply(function, (result, argument))
+    return result

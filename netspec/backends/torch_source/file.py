@@ -1,0 +1,171 @@
+"""The file: header, imports, what torch has no counterpart for, and the classes, each after those that it uses."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from netspec.backends.torch_source.classes import Classes, ModuleClass
+from netspec.backends.torch_source.form import Apply, Form, Members, Sequence, Text
+from netspec.backends.torch_source.layout import INDENT, WIDTH, Writer
+from netspec.backends.torch_source.lift import annotation
+from netspec.backends.torch_source.lower import Body, Lowering
+from netspec.backends.torch_source.naming import class_name, identifier, unique
+from netspec.backends.torch_source.statements import forward_lines
+from netspec.backends.torch_source.text import comment, docstring
+from netspec.backends.torch_source.tree import build_tree, member
+from netspec.graph import Graph
+from netspec.terms import Support
+
+
+class File:
+    """The source of one network, part by part."""
+
+    def __init__(self, graph: Graph, version: str) -> None:
+        self.graph, self.version = graph, version
+        self.lowering = Lowering(graph)
+        self.classes = Classes(self.lowering, build_tree(self.lowering)).classes
+        self.order = _dependencies_first(self.classes)
+        self.supports = _supports(self.lowering)
+        self.taken = {support.name for support in self.supports}
+        self.names = name_classes(self.order, self.taken)
+        self.outputs_name = unique(f"{self.names[self.order[-1].number]}Outputs", self.taken)
+
+    def text(self) -> str:
+        """The whole file."""
+        parts = [support.source.strip("\n") for support in self.supports]
+        parts += [self.outputs()] if len(self.graph.outputs) > 1 else []
+        parts += [self.module_class(made) for made in self.order]
+        body = "\n\n\n".join(parts)
+        return f"{self.header()}\n\n{imports(body)}\n\n\n{body}\n"
+
+    def header(self) -> str:
+        """Where the file comes from."""
+        file = self.graph.source.replace("\\", "/").rpartition("/")[2]
+        source = f" from {comment(file)}" if file else ""
+        return f"# {comment(self.graph.name)}: written by netspec {self.version}{source}. Stands alone: it needs torch only."
+
+    # ------------------------------------------------------------------------------------------------------- classes
+    def module_class(self, made: ModuleClass) -> str:
+        """One class: its constructor, and a `forward` for each of its bodies."""
+        base = "nn.Sequential" if made.sequential else "nn.Module"
+        lines = [f"class {self.names[made.number]}({base}):"]
+        doc = made.doc or (self.graph.doc if made is self.order[-1] else "")
+        if doc:
+            lines += [*docstring(doc, 1), ""]
+        lines += self.constructor(made)
+        if not made.sequential:
+            for number, body in enumerate(made.bodies, 1):
+                lines += ["", *self.forward(made, body, "" if number == 1 else str(number))]
+        return "\n".join(lines)
+
+    def constructor(self, made: ModuleClass) -> list[str]:
+        """`__init__`: its parameters, then the members in the order of the state dict."""
+        parameters = [f"{name}: {annotation(column)}" for name, column in made.parameters.items()]
+        lines = signature("__init__", ["self", *parameters], "None")
+        writer = Writer(self.names.__getitem__)
+        if made.sequential:
+            assert isinstance(made.members, Sequence)
+            return lines + writer.lines(Apply(Text("super().__init__"), made.members.items), 2)
+        lines.append(f"{INDENT * 2}super().__init__()")
+        lines += [f"{INDENT * 2}self.{name} = {name}" for name in made.stored()]
+        return lines + _members(writer, made, made.members)
+
+    def forward(self, made: ModuleClass, body: Body, number: str) -> list[str]:
+        """One `forward`."""
+        writer = Writer(self.names.__getitem__, child=made.place.access, own="self.")
+        several = self.outputs_name if made is self.order[-1] and len(body.returns) > 1 else ""
+        lines = forward_lines(body, writer, made.place.length, several)
+        arguments = [f"{writer.local(i)}: {'int' if i in body.sizes else 'Tensor'}" for i in body.inputs]
+        return [*signature(f"forward{number}", ["self", *arguments], self.result(made, body)), *lines]
+
+    def result(self, made: ModuleClass, body: Body) -> str:
+        """The type of what a `forward` returns."""
+        if len(body.returns) == 1:
+            return "Tensor"
+        if made is self.order[-1]:
+            return self.outputs_name
+        return f"tuple[{', '.join(['Tensor'] * len(body.returns))}]"
+
+    def outputs(self) -> str:
+        """The class of a network's several outputs."""
+        taken: set[str] = set(dir(tuple)) | {"_fields", "_make", "_asdict", "_replace"}
+        names = [unique(identifier(port.name, "output").lstrip("_"), taken) for port in self.graph.outputs]
+        return "\n".join([f"class {self.outputs_name}(NamedTuple):", *(f"{INDENT}{name}: Tensor" for name in names)])
+
+
+def _members(writer: Writer, made: ModuleClass, members: Form, path: str = "self") -> list[str]:
+    assert isinstance(members, Members)
+    lines: list[str] = []
+    for label, form in members.items:
+        parameter = made.place.children[label].parameter if label in made.place.children else False
+        target = path + member(label, parameter)
+        if isinstance(form, Members):
+            lines.append(f"{INDENT * 2}{target} = nn.Module()")
+            lines += _members(writer, made, form, target)
+        else:
+            lines += writer.lines(form, 2, f"{target} = ")
+    return lines
+
+
+def signature(name: str, parameters: list[str], result: str) -> list[str]:
+    """`def name(parameters) -> result:`, broken as `ruff format` breaks it."""
+    whole = f"{INDENT}def {name}({', '.join(parameters)}) -> {result}:"
+    if len(whole) <= WIDTH:
+        return [whole]
+    together = f"{INDENT * 2}{', '.join(parameters)}"
+    inside = [together] if len(together) <= WIDTH else [f"{INDENT * 2}{parameter}," for parameter in parameters]
+    return [f"{INDENT}def {name}(", *inside, f"{INDENT}) -> {result}:"]
+
+
+def imports(body: str) -> str:
+    """The imports that the classes need, in the order of a linter."""
+
+    def names(*words: str) -> str:
+        return ", ".join(word for word in words if re.search(rf"\b{word}\b", body))
+
+    standard = ["import math"] if names(r"math\.") else []
+    standard += ["from collections import OrderedDict"] if names("OrderedDict") else []
+    standard += ["from typing import NamedTuple"] if names("NamedTuple") else []
+    foreign = ["import torch"] if names(r"torch\.") else []
+    foreign += ["import torch.nn.functional as F"] if names(r"F\.") else []
+    foreign += [f"from torch import {names('Tensor', 'nn')}"]
+    return "\n\n".join("\n".join(lines) for lines in (standard, foreign) if lines)
+
+
+def _supports(lowering: Lowering) -> list[Support]:
+    found: dict[str, Support] = {}
+    for torch in lowering.torch:
+        for support in torch.supports:
+            found.setdefault(support.name, support)
+    return list(found.values())
+
+
+def _dependencies_first(classes: list[ModuleClass]) -> list[ModuleClass]:
+    """The classes that the network's own class needs, each after those that it uses."""
+    order: dict[int, None] = {}
+
+    def visit(number: int) -> None:
+        if number not in order:
+            for used in classes[number].uses():
+                visit(used)
+            order[number] = None
+
+    visit(next(made.number for made in classes if made.place.scope == 0))
+    return [classes[number] for number in order]
+
+
+def name_classes(order: list[ModuleClass], taken: set[str]) -> dict[int, str]:
+    """Names by number. Several classes of one stem are told apart by the one label that sets them apart, or by numbers."""
+    names: dict[int, str] = {}
+    stems = Counter(class_name(made.stem) for made in order)
+    root = order[-1]
+    for made in [root, *order[:-1]]:
+        stem = class_name(made.stem)
+        labels = set(made.place.children)
+        others = [set(other.place.children) for other in order if class_name(other.stem) == stem and other is not made]
+        own = labels.difference(*others) if others else set()
+        suffix = class_name(identifier(next(iter(own)))) if stems[stem] > 1 and len(own) == 1 and made is not root else ""
+        names[made.number] = unique(stem + suffix, taken)
+    return names
+

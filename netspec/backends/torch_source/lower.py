@@ -1,0 +1,357 @@
+"""From the graph to bodies: what the `forward` of each frame computes, in forms local to that frame.
+
+A body knows nothing of the rest of the network. What it needs from outside (tensors that a chain captures, open sizes
+that no axis at hand has) has become an argument.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from netspec import terms
+from netspec.backends.torch_source.extents import Extents
+from netspec.backends.torch_source.form import (
+    Apply, Child, Dot, Extent, Form, Item, Literal, Local, Operation, Sequence, Slice, Text, walk,
+)  # fmt: skip
+from netspec.backends.torch_source.torch_names import positional
+from netspec.graph import Graph, Node
+from netspec.op import Operator, Site, Weight
+from netspec.sizes.dim import Dim, Size, show
+
+Shape = tuple[Size, ...]
+
+
+class SourceError(ValueError):
+    """The graph cannot be written as PyTorch source; the message says why, in the words of the spec."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """The parts `start` to `stop` (not included) of a list of modules, each applied to what the one before gave."""
+
+    family: tuple[str, ...]
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One statement: the variables it sets, and what it computes.
+
+    `rank` says how much it is: LIGHT (a function, a norm), LAYER (has weights of its own), BLOCK (has parts); `inside`
+    is the highest rank of what has been nested into it. With a `loop`, `form` is what goes into its first part.
+    """
+
+    targets: tuple[int, ...]
+    form: Form
+    rank: int = 0
+    inside: int = 0
+    loop: Loop | None = None
+
+
+#: The ranks of a step.
+LIGHT, LAYER, BLOCK = range(3)
+
+
+@dataclass(slots=True)
+class Body:
+    """One `forward`: its arguments, its statements, and what it returns, as numbers of local variables.
+
+    `captures` are the arguments that nobody declared: numbers of the graph's values, and open sizes. `names` are the
+    spec's own words for variables, where it has some; `sizes` are the variables that hold an int.
+    """
+
+    inputs: list[int] = field(default_factory=list)
+    captures: list[int | Dim] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    returns: tuple[int, ...] = ()
+    outputs: tuple[int, ...] = ()
+    names: dict[int, str] = field(default_factory=dict)
+    sizes: set[int] = field(default_factory=set)
+
+    def key(self) -> str:
+        """Equal for bodies that one `forward` can serve."""
+        return repr((self.inputs, self.steps, self.returns, sorted(self.sizes)))
+
+
+def site(graph: Graph, node: Node) -> Site:
+    """Where a node stands, its stored tensors with shapes in numbers."""
+    stored = [graph.weights[w] for w in node.weights]
+    weights = tuple(Weight(w.local, w.shape, w.init, w.fan_in, w.fan_out, w.dtype, w.trainable, w.role) for w in stored)
+    return Site(graph.types(node.inputs), graph.types(node.outputs), weights)
+
+
+class Lowering:
+    """All bodies of a graph, by frame, and what each node is in PyTorch."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.torch: list[terms.Torch] = [node.op.torch(site(graph, node)) for node in graph.nodes]
+        self.items = _items(graph)
+        self.home = _homes(graph)
+        self.exports = _exports(graph, self.home)
+        self.bodies: dict[int, Body] = {}
+        #: for each scope, its distinct bodies; for each frame, which of them it is
+        self.variants: dict[int, list[Body]] = {}
+        self.variant: dict[int, int] = {}
+        for frame in sorted({0, *self.items}, key=lambda f: (-_depth(graph, f), f)):
+            self._add(frame, _FrameLowering(self, frame).body())
+
+    def _add(self, frame: int, body: Body) -> None:
+        """Keep a body; a shared block has one for all its frames, unless sizes or captured tensors make them differ."""
+        self.bodies[frame] = body
+        known = self.variants.setdefault(self.graph.frames[frame].scope, [])
+        keys = [other.key() for other in known]
+        if body.key() not in keys:
+            known.append(body)
+            keys.append(body.key())
+        self.variant[frame] = keys.index(body.key())
+
+
+def _depth(graph: Graph, frame: int) -> int:
+    depth, parent = 0, graph.frames[frame].parent
+    while parent is not None:
+        depth, parent = depth + 1, graph.frames[parent].parent
+    return depth
+
+
+def _items(graph: Graph) -> dict[int, list[tuple[str, int]]]:
+    """What each frame does, in order: nodes of its own, and frames inside it. Frames without any node do nothing."""
+    items: dict[int, list[tuple[str, int]]] = {}
+    for number, node in enumerate(graph.nodes):
+        kind, member, frame = "node", number, node.frame
+        while True:
+            known = frame in items
+            items.setdefault(frame, []).append((kind, member))
+            parent = graph.frames[frame].parent
+            if known or parent is None:
+                break
+            kind, member, frame = "frame", frame, parent
+    return items
+
+
+def _homes(graph: Graph) -> dict[int, int]:
+    """The frame in which each value is made. The network's inputs are at home in frame 0."""
+    homes = {port.value: 0 for port in graph.inputs}
+    for node in graph.nodes:
+        homes.update(dict.fromkeys(node.outputs, node.frame))
+    return homes
+
+
+def _around(graph: Graph, frame: int) -> list[int]:
+    """A frame and those around it, innermost first."""
+    found: list[int] = []
+    current: int | None = frame
+    while current is not None:
+        found.append(current)
+        current = graph.frames[current].parent
+    return found
+
+
+def _exports(graph: Graph, home: dict[int, int]) -> dict[int, list[int]]:
+    """For each frame the values that it hands out: those it declares and makes, then others that are used outside."""
+    around = {frame: _around(graph, frame) for frame in range(len(graph.frames))}
+    exports: dict[int, dict[int, None]] = {
+        number: {p.value: None for p in frame.outputs if number in around[home[p.value]]} for number, frame in enumerate(graph.frames)
+    }
+    exports[0] = {}
+    for node in graph.nodes:
+        inside = set(around[node.frame])
+        for value in node.inputs:
+            for frame in around[home[value]]:
+                if frame in inside:
+                    break
+                exports[frame].setdefault(value)
+    return {frame: list(values) for frame, values in exports.items()}
+
+
+class _FrameLowering:
+    """One frame's body while it grows."""
+
+    def __init__(self, lowering: Lowering, frame: int) -> None:
+        self.whole, self.graph = lowering, lowering.graph
+        self.number, self.frame = frame, lowering.graph.frames[frame]
+        self.base = self.graph.scopes[self.frame.scope].path
+        self.result = Body()
+        self.locals: dict[int, int] = {}
+        self.extents = Extents()
+        self.count = 0
+
+    def body(self) -> Body:
+        """The finished body."""
+        for port in self.graph.inputs if self.number == 0 else self.frame.inputs:
+            local = self.new(port.name)
+            self.result.inputs.append(local)
+            self.bind(local, port.value, keep=True)
+        for kind, member in self.whole.items.get(self.number, []):
+            self.result.steps.append(self.call(member) if kind == "frame" else self.node(member))
+        handed = [p.value for p in self.graph.outputs] if self.number == 0 else self.whole.exports[self.number]
+        self.result.outputs = tuple(handed)
+        self.result.returns = tuple(self.local(value) for value in handed)
+        self.name_outputs()
+        self.result.steps = _live(self.result)
+        return self.result
+
+    def name_outputs(self) -> None:
+        """Several named outputs name the variables that hold them, where nothing else does."""
+        ports = self.graph.outputs if self.number == 0 else self.frame.outputs
+        for port in ports:
+            local = self.locals.get(port.value)
+            if local is not None and local not in self.result.inputs and len(ports) > 1:
+                self.result.names.setdefault(local, port.name)
+
+    # ------------------------------------------------------------------------------------------------------ variables
+    def new(self, name: str = "") -> int:
+        local, self.count = self.count, self.count + 1
+        if name:
+            self.result.names[local] = name
+        return local
+
+    def bind(self, local: int, value: int, keep: bool = False) -> None:
+        if not keep or value not in self.locals:
+            self.locals[value] = local
+        self.extents.add(local, self.graph.values[value].shape)
+
+    def local(self, value: int) -> int:
+        """The variable of a value; one from outside becomes an argument."""
+        if value not in self.locals:
+            if self.number == 0:
+                raise SourceError(f"the value {self.graph.values[value].name} is used before it is made")
+            local = self.new(self.graph.values[value].hint or self.graph.values[value].name.rpartition(".")[2])
+            self.result.inputs.append(local)
+            self.result.captures.append(value)
+            self.bind(local, value)
+        return self.locals[value]
+
+    def size(self, size: Size, near: tuple[int, ...]) -> Form:
+        """A size as an expression; one that follows from nothing at hand becomes an argument."""
+        shapes = tuple((self.local(v), self.graph.values[v].shape) for v in near)
+        found = self.extents.find(size, shapes)
+        if found is not None:
+            return found
+        assert isinstance(size, Dim)
+        if self.number == 0:
+            raise SourceError(f"the size {show(size)} does not follow from the shapes of the network's inputs")
+        local = self.new(show(size).lower())
+        self.result.inputs.append(local)
+        self.result.captures.append(size)
+        self.result.sizes.add(local)
+        self.extents.add_size(local, size)
+        return Local(local)
+
+    # ---------------------------------------------------------------------------------------------------------- steps
+    def path(self, label: str) -> tuple[str, ...]:
+        """A dotted label from here."""
+        inside = f"{self.base}." if self.base else ""
+        if not label.startswith(inside):
+            raise SourceError(f"{label} is applied in {self.base}, which does not contain it")
+        return tuple(label[len(inside) :].split("."))
+
+    def node(self, number: int) -> Step:
+        """The application of an operator."""
+        node, torch = self.graph.nodes[number], self.whole.torch[number]
+        arguments = tuple(Local(self.local(v)) for v in node.inputs)
+        if torch.forward is None:
+            form: Form = Apply(Child(self.path(node.label)), arguments)
+        else:
+            form = Expressions(node.op, self.size, node.inputs, arguments, self.path(node.label), torch.owns).form(torch.forward)
+        layer = any(self.graph.weights[w].role == "weight" for w in node.weights) and not torch.owns
+        return Step(self.targets(node.outputs), form, LAYER if layer else LIGHT)
+
+    def targets(self, values: tuple[int, ...] | list[int]) -> tuple[int, ...]:
+        """New variables for values."""
+        found = []
+        for value in values:
+            local = self.new(self.graph.values[value].hint)
+            self.bind(local, value)
+            found.append(local)
+        return tuple(found)
+
+    def call(self, frame: int) -> Step:
+        """The application of a module inside."""
+        body, inner = self.whole.bodies[frame], self.graph.frames[frame]
+        arguments: list[Form] = [Local(self.local(port.value)) for port in inner.inputs]
+        for captured in body.captures:
+            arguments.append(self.size(captured, ()) if isinstance(captured, Dim) else Local(self.local(captured)))
+        function: Form = Child(self.path(self.graph.scopes[inner.scope].path))
+        variant = self.whole.variant[frame]
+        if variant:
+            function = Dot(function, f"forward{variant + 1}")
+        return Step(self.targets(body.outputs), Apply(function, tuple(arguments)), BLOCK)
+
+
+def _live(body: Body) -> list[Step]:
+    """The steps that something returned depends on."""
+    needed, kept = set(body.returns), []
+    for step in reversed(body.steps):
+        if needed.intersection(step.targets):
+            kept.append(step)
+            needed.update(used(step.form))
+    return kept[::-1]
+
+
+def used(form: Form) -> list[int]:
+    """The variables that a form reads, once for each time."""
+    return [p.index if isinstance(p, Local) else p.local for p in walk(form) if isinstance(p, (Local, Extent))]
+
+
+@dataclass(frozen=True, slots=True)
+class Expressions:
+    """Terms of one operator as forms. `near` are the values whose axes sizes are read off first."""
+
+    op: Operator
+    size: Any
+    near: tuple[int, ...] = ()
+    inputs: tuple[Form, ...] = ()
+    path: tuple[str, ...] = ()
+    owns: bool = False
+
+    def form(self, term: Any, hint: str = "") -> Form:
+        """The form of any term."""
+        if isinstance(term, Dim):
+            return self.size(term, self.near)
+        if _constant(term):
+            return Literal(term, hint)
+        if isinstance(term, (tuple, list)):
+            return Sequence(tuple(self.form(item, hint) for item in term), "(" if isinstance(term, tuple) else "[")
+        if isinstance(term, slice):
+            return Slice(*(None if bound is None else self.form(bound) for bound in (term.start, term.stop, term.step)))
+        return _FORMS[type(term)](self, term)
+
+    def function(self, function: Any) -> Form:
+        """What is called: a dotted name, a class that the file carries, or a term."""
+        if isinstance(function, terms.Support):
+            return Text(function.name)
+        return Text(function) if isinstance(function, str) else self.form(function)
+
+    def call(self, term: Any, function: Form, known: Any) -> Apply:
+        """A call; its positional arguments are called what torch calls them."""
+        hints = positional(known, len(term.args))
+        arguments = tuple(self.form(argument, hint) for argument, hint in zip(term.args, hints))
+        keywords = tuple((name, self.form(value, name)) for name, value in term.kwargs)
+        return Apply(function, arguments, keywords, self.defaults())
+
+    def defaults(self) -> tuple[tuple[str, Any], ...]:
+        """An operator's defaults are torch's: what an argument means that is not written."""
+        fields = type(self.op).model_fields if isinstance(self.op, Operator) else {}
+        return tuple((name, f.default) for name, f in fields.items() if not f.is_required() and _constant(f.default))
+
+
+def _constant(term: Any) -> bool:
+    if isinstance(term, tuple):
+        return all(_constant(item) for item in term)
+    return term is None or isinstance(term, (bool, int, float, str))
+
+
+_FORMS: dict[type, Any] = {
+    terms.In: lambda self, term: self.inputs[term.index],
+    terms.Own: lambda self, term: Child(self.path) if self.owns else Dot(Child(self.path), term.name),
+    terms.Self: lambda self, term: Child(self.path),
+    terms.Call: lambda self, term: self.call(term, self.function(term.function), term.function),
+    terms.Module: lambda self, term: self.call(term, self.function(term.cls), term.cls),
+    terms.Method: lambda self, term: self.call(term, Dot(self.form(term.receiver), term.name), term.name),
+    terms.Infix: lambda self, term: Operation(term.op, self.form(term.left), self.form(term.right)),
+    terms.Item: lambda self, term: Item(self.form(term.value), self.form(term.index)),
+}
+

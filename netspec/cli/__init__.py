@@ -1,0 +1,1 @@
+"""The `netspec` command: one thin module a subcommand, imported when it is called."""

@@ -1,0 +1,74 @@
+"""Compile a net: to ONNX (.onnx), PyTorch source (.py), initial weights (.safetensors) or the graph (.json)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, Callable
+
+from netspec.cli.output import compiled, spec_arguments
+from netspec.diagnostics.model import Refusal
+from netspec.files import write_atomic
+
+if TYPE_CHECKING:
+    from netspec.graph import Graph
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """SPEC, the output, the weights, and how ONNX is written."""
+    spec_arguments(parser)
+    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="net.onnx, net.py, net.safetensors or net.json")
+    parser.add_argument("--weights", metavar="FILE", help="weights to start from: .safetensors, .npz or .pt")
+    parser.add_argument("--strip", metavar="PREFIX", default="", help="a prefix to drop from the names in --weights (`module.`)")
+    parser.add_argument("--seed", type=int, default=0, help="the seed of the initial weights (default 0)")
+    parser.add_argument("--opset", type=int, default=21, help="the ONNX opset (default 21)")
+    parser.add_argument("--fold", action="store_true", help="fold batch norm into the convolution before it")
+    parser.add_argument("--external", action="store_true", help="weights in a file beside the .onnx (always so past 2 GB)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the file; the old one stays until the new one is whole."""
+    kind = os.path.splitext(options.output)[1]
+    if kind not in _WRITERS:
+        known = ", ".join(_WRITERS)
+        raise Refusal("NS015", f"`{options.output}` does not say what to build", helps=(f"end it in one of {known}",), status=2)
+    if options.weights and kind in (".py", ".json"):
+        raise Refusal("NS015", f"a {kind} file holds no weights", helps=("leave out --weights",), status=2)
+    done = compiled(options)
+    assert done.graph is not None
+    _WRITERS[kind](done.graph, options)
+    print(f"{options.output}: {os.path.getsize(options.output):,} bytes", file=sys.stderr)
+    return 0
+
+
+def _onnx(graph: "Graph", options: argparse.Namespace) -> None:
+    from netspec.backends.onnx import OnnxOptions, save
+    from netspec.backends.weight_files import weights_of
+
+    weights = weights_of(graph, options.seed, options.weights, options.strip)
+    save(graph, options.output, weights, OnnxOptions(opset=options.opset, fold=options.fold, external=options.external))
+
+
+def _python(graph: "Graph", options: argparse.Namespace) -> None:
+    from netspec.backends.torch_source import write_source
+
+    write_atomic(options.output, write_source(graph).encode())
+
+
+def _safetensors(graph: "Graph", options: argparse.Namespace) -> None:
+    from netspec.backends.weight_files import save_safetensors, weights_of
+
+    save_safetensors(options.output, graph, weights_of(graph, options.seed, options.weights, options.strip))
+
+
+def _json(graph: "Graph", options: argparse.Namespace) -> None:
+    write_atomic(options.output, graph.write().encode())
+
+
+_WRITERS: dict[str, Callable[["Graph", argparse.Namespace], None]] = {
+    ".onnx": _onnx,
+    ".py": _python,
+    ".safetensors": _safetensors,
+    ".json": _json,
+}

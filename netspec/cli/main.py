@@ -1,0 +1,116 @@
+"""The entry point: which command is meant, and how every outcome becomes an exit status.
+
+0 fine, 1 the spec (or what was checked) is at fault, 2 the call is at fault, 3 an extra is missing, 70 our bug,
+130 interrupted. Results go to standard output, everything else to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from importlib import import_module
+from typing import NoReturn, Sequence
+
+from netspec.diagnostics.model import Refusal, SpecError
+
+COMMANDS: dict[str, str] = {
+    "check": "parse, expand, infer shapes; report everything that is wrong",
+    "fmt": "format in place",
+    "summary": "the layer table: labels, shapes, parameters, multiply-accumulates, valid input sizes",
+    "build": "compile to .onnx, .py, .safetensors or .json",
+    "run": "run a spec or an .onnx file in onnxruntime",
+    "verify": "hold PyTorch and onnxruntime against each other",
+    "explain": "what a diagnostic means, with examples",
+    "ops": "the catalogue of operators",
+    "zoo": "the networks that ship",
+    "new": "write a starting file",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with our own manner of refusing: a coded line, exit status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse a call that cannot be understood."""
+        raise Refusal("NS015", message[0].lower() + message[1:], helps=(f"{self.prog} --help",), status=2)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; its exit status. Never raises (but under `--debug`)."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    given = [a for a in given if a != "--debug"]
+    try:
+        return _dispatch(given)
+    except BaseException as failure:
+        if debug and not isinstance(failure, SystemExit):
+            raise
+        return _status(failure)
+
+
+def _dispatch(given: list[str]) -> int:
+    if not given or given[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return 0 if given else 2
+    if given[0] in ("-V", "--version"):
+        from netspec import __version__
+
+        print(f"netspec {__version__}")
+        return 0
+    name = given[0]
+    if name not in COMMANDS:
+        from netspec.diagnostics.nearest import suggestion
+
+        raise Refusal("NS015", f"there is no command `{name}`", helps=(*suggestion(name, COMMANDS), "netspec --help"), status=2)
+    command = import_module(f"netspec.cli.{name}")
+    parser = Parser(prog=f"netspec {name}", description=command.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    command.arguments(parser)
+    status: int = command.run(parser.parse_args(given[1:]))
+    sys.stdout.flush()
+    return status
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = ["netspec: the language in which neural networks are written down", "", "usage: netspec COMMAND …", ""]
+    lines.extend(f"  {name:<{width}}  {text}" for name, text in COMMANDS.items())
+    return "\n".join([*lines, "", "`netspec COMMAND --help` tells more of each."])
+
+
+def _status(failure: BaseException) -> int:
+    """The exit status for a failure, after saying what it was."""
+    from netspec.cli.output import complain
+
+    if isinstance(failure, SystemExit):
+        return failure.code if isinstance(failure.code, int) else 2
+    if isinstance(failure, Refusal):
+        complain([failure.diagnostic])
+        return failure.status
+    if isinstance(failure, SpecError):
+        complain(failure.diagnostics)
+        return 1
+    if isinstance(failure, KeyboardInterrupt):
+        return 130
+    if isinstance(failure, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return _unexpected(failure)
+
+
+def _unexpected(failure: BaseException) -> int:
+    from netspec.cli.output import complain
+    from netspec.diagnostics.model import Diagnostic
+
+    if isinstance(failure, ModuleNotFoundError) and failure.name and not failure.name.startswith("netspec"):
+        extra = "torch" if failure.name == "torch" else failure.name
+        helps = (f"pip install 'netspec-lang[{extra}]'" if extra == "torch" else f"pip install {extra}",)
+        complain([Diagnostic("NS016", f"this needs the package `{failure.name}`, which is not installed", helps=helps)])
+        return 3
+    if isinstance(failure, OSError):
+        complain([Diagnostic("NS017", f"{failure.filename or 'the system'}: {failure.strerror or failure}")])
+        return 1
+    text = f"{type(failure).__name__}: {failure}"
+    helps = ("this is a bug in netspec: please report it, with the spec if you can", "`--debug` shows the traceback")
+    complain([Diagnostic("NS900", text, helps=helps)])
+    return 70

@@ -1,0 +1,112 @@
+"""What commands share: where results and remarks go, and the arguments that every command with a SPEC takes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Any, Iterable
+
+from netspec.api import Compilation, compile, open_spec
+from netspec.diagnostics.model import Diagnostic, Refusal, Severity, SpecError
+from netspec.limits import DEFAULT_LIMITS, Limits
+
+
+def coloured(stream: Any) -> bool:
+    """Whether a stream wants colour: a terminal, and no `NO_COLOR`."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def complain(diagnostics: Iterable[Diagnostic], limits: Limits = DEFAULT_LIMITS) -> None:
+    """Write findings to standard error, the first hundred whole."""
+    from netspec.diagnostics.render import render
+
+    found = list(diagnostics)
+    for diagnostic in found[: limits.diagnostics]:
+        print(render(diagnostic, coloured(sys.stderr)), end="\n\n", file=sys.stderr)
+    if len(found) > limits.diagnostics:
+        print(f"… and {len(found) - limits.diagnostics} more", file=sys.stderr)
+
+
+def spec_arguments(parser: argparse.ArgumentParser, many: bool = False) -> None:
+    """SPEC, `-p`, `--size` and `--limit`."""
+    parser.add_argument("spec", metavar="SPEC", nargs="+" if many else None, help="file.net, file.net:net, zoo.family:net, or -")
+    parser.add_argument("-p", dest="parameters", metavar="NAME=VALUE", action="append", default=[], help="a parameter of the net")
+    parser.add_argument("--size", dest="sizes", metavar="H=512,…", action="append", default=[], help="typical values of open sizes")
+    parser.add_argument("--limit", dest="limits", metavar="NAME=N", action="append", default=[], help="raise a bound, e.g. nodes=500000")
+
+
+def pairs(texts: list[str], what: str) -> dict[str, str]:
+    """`["H=512,W=512"]` as a mapping. Raises `Refusal` for anything else."""
+    found: dict[str, str] = {}
+    for text in texts:
+        for item in _split(text):
+            name, sign, value = item.partition("=")
+            if not sign or not name.strip().isidentifier():
+                raise Refusal("NS015", f"{what} is written NAME=VALUE, not `{item}`", status=2)
+            found[name.strip()] = value.strip()
+    return found
+
+
+def _split(text: str) -> list[str]:
+    """Split at commas outside of brackets."""
+    items, depth, start = [], 0, 0
+    for index, character in enumerate(text):
+        depth += (character in "[(") - (character in "])")
+        if character == "," and depth == 0:
+            items.append(text[start:index])
+            start = index + 1
+    return [*items, text[start:]]
+
+
+def value_of(text: str) -> Any:
+    """A parameter's value as written on a command line: a number, true, false, none, a list of these, or a word."""
+    text = text.strip()
+    if text in ("true", "false", "none"):
+        return {"true": True, "false": False, "none": None}[text]
+    if text.startswith("[") and text.endswith("]"):
+        return [value_of(item) for item in _split(text[1:-1])] if text[1:-1].strip() else []
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text[1:-1] if len(text) >= 2 and text[0] == text[-1] == '"' else text
+
+
+def limits_of(options: argparse.Namespace) -> Limits:
+    """The bounds, with those raised that `--limit` names."""
+    from dataclasses import replace
+
+    given = pairs(options.limits, "a limit")
+    for name, value in given.items():
+        if name not in Limits.__dataclass_fields__ or not value.isdigit():
+            known = ", ".join(Limits.__dataclass_fields__)
+            raise Refusal("NS015", f"there is no limit `{name}={value}`", helps=(f"limits: {known}",), status=2)
+    return replace(DEFAULT_LIMITS, **{name: int(value) for name, value in given.items()})
+
+
+def call_of(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, int]]:
+    """The net's parameters and the typical sizes that a command line gives."""
+    parameters = {name: value_of(text) for name, text in pairs(options.parameters, "a parameter").items()}
+    sizes = pairs(options.sizes, "a size")
+    for name, text in sizes.items():
+        if not text.isdigit() or int(text) < 1:
+            raise Refusal("NS015", f"a size is a positive whole number, not `{name}={text}`", status=2)
+    return parameters, {name: int(text) for name, text in sizes.items()}
+
+
+def compiled(options: argparse.Namespace) -> Compilation:
+    """The one net that a command line means. Raises `SpecError` or `Refusal`; warnings go to standard error."""
+    limits = limits_of(options)
+    source, net = open_spec(options.spec, limits, read_stdin(options.spec))
+    done = compile(source, net, *call_of(options), limits)
+    if done.graph is None:
+        raise SpecError(done.report.errors)
+    complain(d for d in done.report.diagnostics if d.severity is Severity.WARNING)
+    return done
+
+
+def read_stdin(spec: str) -> bytes | None:
+    """Standard input, where the spec is `-`."""
+    return sys.stdin.buffer.read() if spec == "-" or spec.startswith("-:") else None

@@ -1,0 +1,103 @@
+"""What every part of the expansion shares: the builder, the report, the budgets, and the chain of applications."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from netspec.diagnostics.model import Mark, Report
+from netspec.elaborate.build import Builder, FrameDraft, TooLarge
+from netspec.elaborate.values import POISON, Definition, Tensor
+from netspec.limits import Limits
+from netspec.source import Place
+from netspec.syntax import tree
+
+if TYPE_CHECKING:
+    from netspec.elaborate.environment import Environment
+
+
+class Failed(Exception):
+    """An expression could not be evaluated; the reason has been reported. Caught where its statement stands."""
+
+
+@dataclass(slots=True)
+class Activation:
+    """A block or net while its body runs: its frame, what is to be bound by `input`, and what `output` has given."""
+
+    definition: Definition
+    frame: FrameDraft
+    environment: "Environment"
+    waiting: list[Any] = field(default_factory=list)
+    inputs: int = 0
+    outputs: list[tuple[str | None, Any, Place]] = field(default_factory=list)
+    is_root: bool = False
+
+
+@dataclass(slots=True)
+class Deferred:
+    """An `expect` that needs the finished network (`params`, `macs`, `receptive_field`)."""
+
+    statement: tree.Expect
+    environment: "Environment"
+    scope: int
+
+
+@dataclass(slots=True)
+class InitRequest:
+    """An initializer that was written: for one label (`init = …`), or by a rule for all that its selector matches."""
+
+    expression: tree.Expr
+    environment: "Environment"
+    selector: str
+    parameter: str | None
+    scope: int
+    place: Place
+    matched: bool = False
+
+
+class Context:
+    """The state of one expansion."""
+
+    def __init__(self, report: Report, limits: Limits) -> None:
+        self.report = report
+        self.limits = limits
+        self.builder = Builder(limits)
+        self.activation: Activation | None = None
+        self.trail: list[Mark] = []
+        self.deferred: list[Deferred] = []
+        self.rules: list[InitRequest] = []
+        self.layer_inits: dict[str, Any] = {}
+        self.entered: set[int] = set()
+        self.typical_values: dict[str, int] = {}
+        self._steps = 0
+        self._deadline = time.monotonic() + limits.seconds
+
+    @property
+    def frame(self) -> FrameDraft:
+        """The frame in which things stand now."""
+        assert self.activation is not None, "layers are applied inside a net only"
+        return self.activation.frame
+
+    def step(self) -> None:
+        """Count one statement or call against the budget. Raises `TooLarge` when it is spent."""
+        self._steps += 1
+        if self._steps > self.limits.steps:
+            raise TooLarge(f"expanding the spec takes more than {self.limits.steps:,} steps (limit `steps`)")
+        if not self._steps & 1023 and time.monotonic() > self._deadline:
+            raise TooLarge(f"expanding the spec takes longer than {self.limits.seconds:g} s (limit `seconds`)")
+
+    def fail(self, code: str, message: str, place: Place, mark: str = "", **more: Any) -> NoReturn:
+        """Report an error at a place, with the chain of applications that led here, and give up on the expression."""
+        self.report.error(code, message, place, mark, trail=tuple(self.trail), **more)
+        raise Failed
+
+    def tensor(self, number: int) -> Tensor:
+        """A value of the graph as a value of the language."""
+        return Tensor(number, self.builder.types[number])
+
+
+def alive(values: Any) -> None:
+    """Give up silently if any of several values is poison: its own error has been reported."""
+    if any(v is POISON for v in values):
+        raise Failed

@@ -1,0 +1,94 @@
+"""The last step of expansion: drafts become the frozen graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netspec import graph as g
+from netspec.elaborate.application import plain
+from netspec.elaborate.build import Builder, origin
+from netspec.source import Source
+
+
+def finish(builder: Builder, name: str, arguments: tuple[tuple[str, Any], ...], source: Source) -> g.Graph:
+    """The graph of everything that a builder has collected."""
+    order = _state_dict_order(builder)
+    number = {weight: i for i, weight in enumerate(order)}
+    build = g.Node.model_construct
+    nodes = tuple(
+        build(name=n.name, label=n.label, op=n.operator, inputs=n.inputs, outputs=n.outputs, weights=tuple(number[w] for w in n.weights),
+              frame=n.frame, origin=origin(n.place))
+        for n in builder.nodes
+    )  # fmt: skip
+    return g.Graph.model_construct(
+        format="netspec.graph", version=1, name=name, doc=builder.scopes[0].doc, arguments=plain(arguments), source=source.name,
+        digest=source.digest, sizes=tuple(g.OpenSize.model_construct(name=n, typical=t) for n, t in builder.sizes.items()),
+        inputs=_ports(builder.inputs), outputs=_ports(builder.outputs), values=_values(builder), nodes=nodes,
+        weights=tuple(builder.weights[w] for w in order), scopes=_scopes(builder), frames=_frames(builder), requirements=_requirements(builder),
+    )  # fmt: skip
+
+
+def _ports(drafts: list[tuple[str, int, Any]]) -> tuple[g.Port, ...]:
+    return tuple(g.Port.model_construct(name=name, value=value, origin=origin(place)) for name, value, place in drafts)
+
+
+def _values(builder: Builder) -> tuple[g.Value, ...]:
+    taken: set[str] = set()
+    values = []
+    for number, (type_, name) in enumerate(zip(builder.types, builder.value_names)):
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        values.append(g.Value.model_construct(name=name, hint=builder.hints.get(number, ""), dtype=type_.dtype, shape=type_.shape))
+    return tuple(values)
+
+
+def _scopes(builder: Builder) -> tuple[g.Scope, ...]:
+    return tuple(
+        g.Scope.model_construct(
+            label=s.label, path=s.path, parent=s.parent, kind=s.kind, definition=s.definition, arguments=s.arguments, doc=s.doc,
+            origin=origin(s.place),
+        )
+        for s in builder.scopes
+    )  # fmt: skip
+
+
+def _frames(builder: Builder) -> tuple[g.Frame, ...]:
+    def ports(pairs: list[tuple[str, int]]) -> tuple[g.Port, ...]:
+        return tuple(g.Port.model_construct(name=n, value=v, origin=None) for n, v in pairs)
+
+    return tuple(
+        g.Frame.model_construct(scope=f.scope, parent=f.parent, inputs=ports(f.inputs), outputs=ports(f.outputs), origin=origin(f.place))
+        for f in builder.frames
+    )
+
+
+def _requirements(builder: Builder) -> tuple[g.Requirement, ...]:
+    return tuple(
+        g.Requirement.model_construct(
+            relation=r.condition.relation, left=r.condition.left, right=r.condition.right, code=r.code, reason=r.reason, node=r.node,
+            origin=origin(r.place),
+        )
+        for r in builder.requirements.values()
+    )  # fmt: skip
+
+
+def _state_dict_order(builder: Builder) -> list[str]:
+    """Names of stored tensors as PyTorch orders a state dict: a module's own before its children's, and children in the
+    order in which they first appear. A `param` is its parent's own; it has no module of its own."""
+    root: dict[str, Any] = {}
+    for node in builder.nodes:
+        bare = bool(node.weights) and node.weights[0] == node.label
+        *outer, last = node.label.split(".")
+        here = root
+        for part in outer if bare else (*outer, last):
+            here = here.setdefault(part, {})
+        own = here.setdefault("", {})
+        own.update(dict.fromkeys(node.weights))
+    order: list[str] = []
+    stack = [root]
+    while stack:
+        here = stack.pop()
+        order.extend(here.get("", ()))
+        stack.extend(reversed([child for part, child in here.items() if part]))
+    return order

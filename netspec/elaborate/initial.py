@@ -1,0 +1,103 @@
+"""Which initializer each stored tensor gets: torch's default, what `init { … }` says, or what the layer itself says."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import Any
+
+from netspec import graph as g
+from netspec import ops
+from netspec.diagnostics.model import Severity
+from netspec.elaborate.context import Failed, InitRequest
+from netspec.elaborate.environment import MISSING, Environment
+from netspec.elaborate.statements import Statements
+from netspec.elaborate.values import OperatorRef, describe
+from netspec.analyses.initial import INITIALIZERS, make
+from netspec.op import Initializer, Reject
+from netspec.syntax import tree
+
+
+class Initialization(Statements):
+    """Resolution of initializers, once the network stands."""
+
+    def initialize(self) -> None:
+        """Give every stored tensor the initializer that the most particular, latest statement asks for."""
+        rules = sorted(self.rules, key=lambda r: self.builder.scopes[r.scope].path.count(".") + bool(r.scope))
+        if not rules and not self.layer_inits:
+            return
+        for node in self.builder.nodes:
+            for name in node.weights:
+                tensor = self.builder.weights[name]
+                request = self._request(tensor, node.label, node.operator.NAME, rules)
+                if request is not None:
+                    self._set(name, tensor, request)
+        for rule in rules:
+            if not rule.matched:
+                message = f"`{rule.selector}` selects no layer with such a parameter"
+                self.report.error("NS610", message, rule.place, severity=Severity.WARNING)
+
+    def _request(self, tensor: g.Tensor, label: str, operator: str, rules: list[InitRequest]) -> InitRequest | None:
+        main = tensor.trainable and tensor.role in ("weight", "scale")
+        found = None
+        for rule in rules:
+            wanted = main if rule.parameter is None else rule.parameter == tensor.local
+            if wanted and self._selects(rule, label, operator):
+                rule.matched, found = True, rule
+        own = self.layer_inits.get(label)
+        return own if own is not None and main else found
+
+    def _selects(self, rule: InitRequest, label: str, operator: str) -> bool:
+        path = self.builder.scopes[rule.scope].path
+        if path:
+            if not label.startswith(path + "."):
+                return False
+            label = label[len(path) + 1 :]
+        if ops.ALIASES.get(rule.selector, rule.selector) == operator:
+            return True
+        return fnmatchcase(label, rule.selector)
+
+    def _set(self, name: str, tensor: g.Tensor, request: InitRequest) -> None:
+        scope = request.environment.child()
+        scope.names.update({"n": tensor.fan_in, "fan_in": tensor.fan_in, "fan_out": tensor.fan_out})
+        try:
+            init = self._initializer(request.expression, scope)
+        except Failed:
+            return
+        self.builder.weights[name] = tensor.model_copy(update={"init": init})
+
+    def _initializer(self, expression: tree.Expr, env: Environment) -> Initializer:
+        try:
+            if isinstance(expression, tree.Name) and expression.id in INITIALIZERS:
+                return make(expression.id, (), {})
+            if isinstance(expression, tree.Call) and isinstance(expression.function, tree.Name) and expression.function.id in INITIALIZERS:
+                return self._called(expression.function.id, expression.arguments, env)
+            return self._from_value(expression, env)
+        except Reject as reject:
+            self.fail(reject.code, str(reject), expression.place, helps=(reject.help,) if reject.help else ())
+
+    def _called(self, name: str, arguments: tuple[tree.Argument, ...], env: Environment) -> Initializer:
+        positional = [self._init_argument(a.value, env) for a in arguments if a.name is None]
+        keywords = {a.name: self._init_argument(a.value, env) for a in arguments if a.name is not None}
+        return make(name, tuple(positional), keywords)
+
+    def _init_argument(self, expression: tree.Expr, env: Environment) -> Any:
+        if isinstance(expression, tree.Name):
+            if expression.id in ("fan_in", "fan_out"):
+                return expression.id
+            if env.find(expression.id) is MISSING:
+                return expression.id
+        value = self.evaluate(expression, env)
+        return value.operator.NAME if isinstance(value, OperatorRef) else value
+
+    def _from_value(self, expression: tree.Expr, env: Environment) -> Initializer:
+        if isinstance(expression, (tree.Name, tree.Call)):
+            word = expression.id if isinstance(expression, tree.Name) else getattr(expression.function, "id", "")
+            if word and env.find(word) is MISSING:
+                helps = self.nearest(word, INITIALIZERS)
+                self.fail("NS601", f"there is no initializer `{word}`", expression.place, helps=helps)
+        value = self.evaluate(expression, env)
+        if isinstance(value, str):
+            return make(value, (), {})
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return make("constant", (float(value),), {})
+        self.fail("NS601", f"an initializer is needed here, not {describe(value)}", expression.place)

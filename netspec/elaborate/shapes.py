@@ -1,0 +1,98 @@
+"""Written shapes: they open sizes on a network's inputs, and bind or check sizes everywhere else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netspec.elaborate.calls import Calls
+from netspec.elaborate.environment import MISSING, Environment
+from netspec.elaborate.values import Tensor, describe
+from netspec.sizes.dim import Dim, Size
+from netspec.sizes.solve import Condition
+from netspec.sizes.tensor import DTYPES, TensorType
+from netspec.syntax import tree
+
+#: the typical value of an open size that states none: one image, and some length for everything else
+_BATCH, _LENGTH = 1, 32
+
+
+class WrittenShapes(Calls):
+    """What `[N, 3, H = 224, W]` means, on an input of the network and elsewhere."""
+
+    def open_input(self, s: tree.Input, env: Environment) -> Tensor:
+        """An input of the network: its free names become open sizes."""
+        if s.shape is None:
+            helps = (f"write `input {s.name}: [N, 3, H = 224, W = 224]`",)
+            self.fail("NS211", f"the network's input `{s.name}` needs a shape", s.place, helps=helps)
+        shape = tuple(self._open_size(dim, axis, env) for axis, dim in enumerate(s.shape.dims))
+        number = self.builder.value(TensorType(shape, self._dtype(s.shape)), s.name)
+        self.builder.hints[number] = s.name
+        self.builder.inputs.append((s.name, number, s.name_place))
+        return self.tensor(number)
+
+    def _dtype(self, shape: tree.Shape) -> str:
+        dtype = shape.dtype or "float32"
+        if dtype not in DTYPES:
+            self.fail("NS212", f"there is no dtype `{dtype}`", shape.place, helps=self.nearest(dtype, DTYPES))
+        return dtype
+
+    def _open_size(self, dim: tree.Dim, axis: int, env: Environment) -> Size:
+        if isinstance(dim.size, tree.Name) and (dim.typical is not None or env.find(dim.size.id) is MISSING):
+            name = dim.size.id
+            sizes = self.builder.sizes
+            if dim.typical is not None:
+                sizes[name] = self._typical(dim, name, env)
+                self.builder.stated.add(name)
+            elif name not in sizes:
+                sizes[name] = self.typical_values.get(name, _BATCH if axis == 0 else _LENGTH)
+                if name in self.typical_values or axis == 0:
+                    self.builder.stated.add(name)
+            env.names[name] = Dim.name(name)
+            return env.names[name]
+        if dim.typical is not None:
+            self.fail("NS213", "only a name can have a typical value (`H = 224`)", dim.place)
+        return self._size(dim.size, env)
+
+    def _typical(self, dim: tree.Dim, name: str, env: Environment) -> int:
+        if name in self.typical_values:
+            return self.typical_values[name]
+        assert dim.typical is not None
+        value = self.evaluate(dim.typical, env)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            self.fail("NS213", f"a typical size is a positive whole number, not {describe(value)}", dim.typical.place)
+        return value
+
+    def _size(self, expression: tree.Expr, env: Environment) -> Size:
+        value = self.evaluate(expression, env)
+        if isinstance(value, Dim):
+            return value
+        if not isinstance(value, int) or isinstance(value, bool):
+            self.fail("NS213", f"a size is a whole number, not {describe(value)}", expression.place)
+        if value < 0:
+            self.fail("NS213", f"a size cannot be {value}", expression.place)
+        return value
+
+    def check_shape(self, shape: tree.Shape, value: Any, env: Environment, place: Any) -> None:
+        """Hold a tensor against a written shape: free names in it are bound, everything else must agree."""
+        (tensor, *others) = self.as_tensors(value, place)
+        if others:
+            self.fail("NS301", "a shape is written for one tensor", shape.place)
+        found = tensor.type
+        if shape.dtype is not None and self._dtype(shape) != found.dtype:
+            self.fail("NS403", f"written as {shape.dtype}, and it is {found}", shape.place)
+        if len(shape.dims) != found.rank:
+            self.fail("NS401", f"written with {len(shape.dims)} axes, and it is {found}", shape.place)
+        for dim, size in zip(shape.dims, found.shape):
+            self._check_size(dim, size, found, env)
+
+    def _check_size(self, dim: tree.Dim, size: Size, found: TensorType, env: Environment) -> None:
+        if isinstance(dim.size, tree.Name) and env.find(dim.size.id) is MISSING:
+            env.names[dim.size.id] = size
+            return
+        wanted = self._size(dim.size, env)
+        if wanted == size:
+            return
+        condition = Condition("==", size, wanted)
+        if condition.status() is False:
+            self.fail("NS403", f"written as {wanted}, and it is {size}", dim.place, notes=(f"the tensor is {found}",))
+        self.require(condition, "NS403", f"written as {wanted}, and it is {size}", dim.place)

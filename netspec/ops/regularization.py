@@ -1,0 +1,106 @@
+"""Noise in training, nothing in evaluation: the dropouts. Their lowering to ONNX is the input itself."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from netspec.op import Accepts, Needs, Operator, Rejects, Site
+from netspec.ops._arguments import changed
+from netspec.ops._inputs import require_floats, require_rank
+from netspec.sizes.tensor import TensorType
+from netspec.terms import In, OnnxTerm, Torch, module
+
+
+class Dropout(Operator):
+    """In training, sets every element to zero with probability `p` and divides the others by `1 - p`; in evaluation the
+    identity.
+
+    Any floating-point input; the output has its shape. PyTorch: `nn.Dropout`. ONNX: nothing.
+    Srivastava et al., "Dropout", Journal of Machine Learning Research 15, 2014.
+    """
+
+    NAME: ClassVar[str] = "dropout"
+    FAMILY: ClassVar[str] = "regularizer"
+    EXAMPLES: ClassVar[tuple[Accepts | Rejects, ...]] = (
+        Accepts("dropout", ("[N, 8, H = 4, W = 5]",), "[N, 8, H, W]", "nn.Dropout()"),
+        Accepts("dropout(0.2)", ("[2, 3]",), "[2, 3]", "nn.Dropout(0.2)"),
+        Rejects("dropout(1.5)", ("[2, 3]",), "NS310"),
+        Rejects("dropout", ("int64 [2, 3]",), "NS403"),
+    )
+
+    p: float = Field(0.5, ge=0, le=1, description="probability that an element is dropped")
+
+    def shape(self, inputs: tuple[TensorType, ...], need: Needs) -> TensorType:
+        require_floats(self.NAME, *inputs)
+        return inputs[0]
+
+    def torch(self, site: Site) -> Torch:
+        return Torch(module("nn.Dropout", **changed(self, "p")))
+
+    def onnx(self, site: Site) -> OnnxTerm:
+        return In()
+
+
+class ChannelDropout(Operator):
+    """In training, sets every channel of every example to zero as a whole with probability `p` and divides the others by
+    `1 - p`: neighbours in a feature map are alike, and single ones carry no noise. In evaluation the identity.
+
+    Input `[N, C, L]`, `[N, C, H, W]` or `[N, C, D, H, W]`; the output has its shape. PyTorch: `nn.Dropout1d`, `2d`,
+    `3d`. ONNX: nothing. Tompson et al., "Efficient Object Localization Using Convolutional Networks", arXiv:1411.4280.
+    """
+
+    NAME: ClassVar[str] = "channel_dropout"
+    FAMILY: ClassVar[str] = "regularizer"
+    EXAMPLES: ClassVar[tuple[Accepts | Rejects, ...]] = (
+        Accepts("channel_dropout", ("[N, 8, H = 4, W = 5]",), "[N, 8, H, W]", "nn.Dropout2d()"),
+        Accepts("channel_dropout(0.1)", ("[N, 8, T]",), "[N, 8, T]", "nn.Dropout1d(0.1)"),
+        Accepts("channel_dropout(0.3)", ("[2, 3, 4, 5, 6]",), "[2, 3, 4, 5, 6]", "nn.Dropout3d(0.3)"),
+        Rejects("channel_dropout(-0.1)", ("[N, 3, 4]",), "NS310"),
+        Rejects("channel_dropout", ("[N, 3]",), "NS401"),
+        Rejects("channel_dropout", ("int64 [N, 3, 4]",), "NS403"),
+    )
+
+    p: float = Field(0.5, ge=0, le=1, description="probability that a channel is dropped")
+
+    def shape(self, inputs: tuple[TensorType, ...], need: Needs) -> TensorType:
+        require_floats(self.NAME, *inputs)
+        require_rank(self.NAME, inputs[0], 3, 5, help="without positions, `dropout` is what drops channels")
+        return inputs[0]
+
+    def torch(self, site: Site) -> Torch:
+        return Torch(module(f"nn.Dropout{site.input.rank - 2}d", **changed(self, "p")))
+
+    def onnx(self, site: Site) -> OnnxTerm:
+        return In()
+
+
+class AlphaDropout(Operator):
+    """Dropout for `selu`: in training, sets every element with probability `p` to SELU's limit far below zero, and
+    restores mean and variance by an affine map. In evaluation the identity.
+
+    Any floating-point input; the output has its shape. PyTorch: `nn.AlphaDropout`. ONNX: nothing.
+    Klambauer et al., "Self-Normalizing Neural Networks", arXiv:1706.02515.
+    """
+
+    NAME: ClassVar[str] = "alpha_dropout"
+    FAMILY: ClassVar[str] = "regularizer"
+    EXAMPLES: ClassVar[tuple[Accepts | Rejects, ...]] = (
+        Accepts("alpha_dropout", ("[N, 8]",), "[N, 8]", "nn.AlphaDropout()"),
+        Accepts("alpha_dropout(0.05)", ("[2, 3, H = 4, W = 5]",), "[2, 3, H, W]", "nn.AlphaDropout(0.05)"),
+        Rejects("alpha_dropout(2)", ("[2, 3]",), "NS310"),
+        Rejects("alpha_dropout", ("int64 [2, 3]",), "NS403"),
+    )
+
+    p: float = Field(0.5, ge=0, le=1, description="probability that an element is dropped")
+
+    def shape(self, inputs: tuple[TensorType, ...], need: Needs) -> TensorType:
+        require_floats(self.NAME, *inputs)
+        return inputs[0]
+
+    def torch(self, site: Site) -> Torch:
+        return Torch(module("nn.AlphaDropout", **changed(self, "p")))
+
+    def onnx(self, site: Site) -> OnnxTerm:
+        return In()

@@ -1,0 +1,153 @@
+"""What a network is tried with: sizes that it accepts, inputs of several characters, and weights that hide nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Iterator
+
+from netspec.graph import Graph, Tensor
+from netspec.sizes.dim import evaluate
+
+if TYPE_CHECKING:
+    import numpy as np
+
+#: the characters of inputs, in the order in which cases use them
+CHARACTERS = ("normal", "negative", "large mean", "equal", "tiny", "halves", "zeros")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One trial: the values of all open sizes, and the character of the inputs."""
+
+    sizes: tuple[tuple[str, int], ...]
+    character: str
+
+    def __str__(self) -> str:
+        return ", ".join(f"{n} = {v}" for n, v in self.sizes) + f", {self.character} inputs"
+
+
+def accepts(graph: Graph, sizes: dict[str, int]) -> bool:
+    """Whether every condition on the open sizes holds, and every value has a positive size on every axis."""
+    if not all(r.condition.at(sizes) for r in graph.requirements):
+        return False
+    return all(evaluate(s, sizes) > 0 for v in graph.values for s in v.shape if not isinstance(s, int))
+
+
+def size_cases(graph: Graph, count: int = 3, batches: tuple[int, ...] = (1, 2, 5), largest: int | None = None) -> list[dict[str, int]]:
+    """Up to `count` assignments of the open sizes that the network accepts: small ones first, odd and even, axes that
+    differ, each with another batch; the typical sizes last where they are no larger than `largest`."""
+    batch = batch_names(graph)
+    others = [s for s in graph.sizes if s.name not in batch]
+    found: list[dict[str, int]] = []
+    for offset in _offsets(graph, [s.name for s in others], {s.name: s.typical for s in graph.sizes}):
+        sizes = {**{s.name: s.typical for s in graph.sizes}, **offset}
+        sizes.update({name: batches[len(found) % len(batches)] for name in batch})
+        if sizes not in found and accepts(graph, sizes):
+            found.append(sizes)
+        if len(found) == count or (not others and len(found) == len(batches)):
+            break
+    typical = dict(graph.typical)
+    if not found or (others and largest is not None and max(typical.values()) <= largest and len(found) < count):
+        found.append(typical)
+    return found[:count]
+
+
+def batch_names(graph: Graph) -> list[str]:
+    """The open sizes that are the first axis of an input."""
+    names = {str(graph.values[p.value].shape[0]) for p in graph.inputs if graph.values[p.value].shape}
+    return [s.name for s in graph.sizes if s.name in names]
+
+
+def _offsets(graph: Graph, names: list[str], typical: dict[str, int]) -> Iterator[dict[str, int]]:
+    """Candidate assignments: for each axis its smallest accepted values (the others typical), then mixed."""
+    if not names:
+        while True:
+            yield {}
+    valid = {name: _smallest(graph, name, typical) for name in names}
+    ranked = sorted(product(*(range(len(valid[n])) for n in names)), key=lambda ranks: (sum(ranks), len(set(ranks)) == 1 and len(ranks) > 1))
+    for ranks in ranked:
+        yield {name: valid[name][rank] for name, rank in zip(names, ranks)}
+    for ranks in ranked[:1] * 4:
+        yield {name: valid[name][rank] for name, rank in zip(names, ranks)}
+
+
+def _smallest(graph: Graph, name: str, typical: dict[str, int], count: int = 4) -> list[int]:
+    """The smallest accepted values of one size, the others at their typical values; the typical value itself if held."""
+    found = []
+    for value in range(1, max(2 * typical[name], 64) + 1):
+        if accepts(graph, {**typical, name: value}):
+            found.append(value)
+            if len(found) == count:
+                break
+    return found or [typical[name]]
+
+
+def inputs(graph: Graph, sizes: dict[str, int], character: str, seed: int = 0) -> dict[str, "np.ndarray"]:
+    """Arrays for all inputs, by name."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    made = {}
+    for port in graph.inputs:
+        value = graph.values[port.value]
+        shape = tuple(s if isinstance(s, int) else evaluate(s, sizes) for s in value.shape)
+        made[port.name] = _array(rng, shape, value.dtype, character, _vocabulary(graph, port.value))
+    return made
+
+
+def _vocabulary(graph: Graph, value: int) -> int:
+    """How large the entries of an integer input may be: the smallest table that it indexes."""
+    counts = [n.op.count for n in graph.nodes if value in n.inputs and hasattr(n.op, "count")]
+    counts += [n.op.classes for n in graph.nodes if value in n.inputs and hasattr(n.op, "classes")]
+    return min(counts, default=2)
+
+
+def _array(rng: "np.random.Generator", shape: tuple[int, ...], dtype: str, character: str, vocabulary: int) -> "np.ndarray":
+    import numpy as np
+
+    if dtype == "bool":
+        return rng.random(shape) < 0.5
+    if dtype.startswith(("int", "uint")):
+        return rng.integers(0, vocabulary, shape).astype(dtype)
+    x = rng.standard_normal(shape)
+    changed = {
+        "normal": x,
+        "negative": -np.abs(x),
+        "large mean": x + 100.0,
+        "equal": np.full(shape, 0.7),
+        "tiny": x * 1e-6,
+        "halves": np.round(x * 2) / 2,
+        "zeros": np.zeros(shape),
+    }[character]
+    return changed.astype(dtype)
+
+
+class Revealing:
+    """Weights that hide nothing: no zeros and ones where a lowering could forget them, variances in [0.01, 3].
+
+    Scaled to keep signals near one, so that deep networks neither vanish nor overflow.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def array(self, tensor: Tensor) -> "np.ndarray":
+        """The values of one stored tensor."""
+        import zlib
+
+        import numpy as np
+
+        rng = np.random.default_rng([self.seed, zlib.crc32(tensor.name.encode())])
+        if tensor.role == "counter":
+            return np.asarray(rng.integers(1, 100, tensor.shape), tensor.dtype)
+        if tensor.role == "statistic":
+            positive = "var" in tensor.local
+            values = rng.uniform(0.01, 3.0, tensor.shape) if positive else rng.normal(0, 0.3, tensor.shape)
+        elif tensor.role == "scale":
+            values = rng.uniform(0.4, 1.3, tensor.shape) * rng.choice([-1, 1], tensor.shape, p=[0.2, 0.8])
+        elif tensor.role == "bias":
+            values = rng.normal(0, 0.2, tensor.shape)
+        else:
+            values = rng.normal(0, 1 / max(tensor.fan_in, 1.0) ** 0.5, tensor.shape)
+        return np.asarray(values, tensor.dtype)

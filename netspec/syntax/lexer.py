@@ -1,0 +1,138 @@
+"""From text to tokens: one regular expression, then the few things that are not context-free.
+
+Lexing never fails: what belongs to no terminal becomes a token that no rule accepts, and so one error of the parser.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from netspec.syntax.tables import Tables
+
+# The words that begin a statement; everywhere else they are ordinary names.
+LEADING = frozenset("from def block net extern train input output layer init default expect where".split())
+# Words with a meaning in one statement only, which its first word tells.
+COMPANION = {"import": "FROM", "of": "TRAIN"}
+
+OPENERS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
+CLOSERS = frozenset(OPENERS.values())
+BREAKS = frozenset(("_NEWLINE", "SEMICOLON"))
+TRIVIA = frozenset(("SPACE", "COMMENT"))
+
+_BEFORE_STATEMENT = BREAKS | {"", "LBRACE", "RBRACE"}
+_NAMES_FOLLOW = frozenset(("DOT", "AS"))
+_SWALLOWS_LINES = frozenset(("_ARROW", "_ELSE"))
+_LAST_WORD = re.compile(r"->|else")
+
+
+class Token(NamedTuple):
+    """A terminal, its text, and the characters that it covers. An empty one was put in to repair a bracket."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+
+
+def scan(text: str, tables: Tables, start: int = 0, end: int | None = None) -> Iterator[Token]:
+    """All tokens of `text[start:end]`, spaces and comments too, not yet knowing the statement that they stand in."""
+    for match in tables.scanner().finditer(text, start, len(text) if end is None else end):
+        yield Token(match.lastgroup or "", match.group(), match.start(), match.end())
+
+
+def significant(text: str, tables: Tables, start: int = 0, end: int | None = None) -> list[Token]:
+    """The tokens that the parser may see: no spaces, no comments; `->` and `else` without the line ends before them."""
+    tokens = []
+    for match in tables.scanner().finditer(text, start, len(text) if end is None else end):
+        kind = match.lastgroup or ""
+        if kind in TRIVIA:
+            continue
+        first, last = match.span()
+        word = match.group()
+        if kind in _SWALLOWS_LINES and len(word) > 2:
+            word = "->" if kind == "_ARROW" else "else"
+            first = last - len(word)
+        tokens.append(Token(kind, word, first, last))
+    return tokens
+
+
+def layout(tokens: list[Token], words: dict[str, str], nesting: int) -> tuple[list[Token], bool]:
+    """The parser's tokens: words told from names, line ends inside brackets dropped.
+
+    Also whether all brackets match and none is nested deeper than `nesting`; if not, the tokens are incomplete.
+    """
+    out: list[Token] = []
+    open_brackets: list[str] = []  # the closers that are waited for
+    heads: list[str] = []  # the first token of each statement whose braces are open
+    head = previous = ""
+    for token in tokens:
+        kind = token.kind
+        if kind == "_NEWLINE" and open_brackets and open_brackets[-1] != "RBRACE":
+            continue
+        begins = previous in _BEFORE_STATEMENT
+        if kind == "NAME":
+            if token.text in words:
+                token = _word(token, words[token.text], begins, previous, head, heads)
+                kind = token.kind
+        elif kind in OPENERS:
+            open_brackets.append(OPENERS[kind])
+            if len(open_brackets) > nesting:
+                return out, False
+            if kind == "LBRACE":
+                heads.append(head)
+        elif kind in CLOSERS:
+            if not open_brackets or open_brackets.pop() != kind:
+                return out, False
+            if kind == "RBRACE":
+                head = heads.pop()
+        elif previous in _NAMES_FOLLOW and token.text in ("true", "false", "none", "and", "or", "not", "else"):
+            token = Token("NAME", token.text, token.start, token.end)
+        if begins and kind != "RBRACE":
+            head = kind
+        out.append(token)
+        previous = kind
+    return out, not open_brackets
+
+
+def _word(token: Token, kind: str, begins: bool, previous: str, head: str, heads: list[str]) -> Token:
+    """A name, or the reserved word that it is where it stands."""
+    text = token.text
+    if text in LEADING:
+        reserved = begins and not (heads and heads[-1] == "INIT")
+    elif text in COMPANION:
+        reserved = head == COMPANION[text]
+    else:
+        reserved = True
+    return Token(kind, text, token.start, token.end) if reserved and previous not in _NAMES_FOLLOW else token
+
+
+def partners(tokens: list[Token]) -> dict[int, int]:
+    """For every opening bracket of a balanced list of tokens, by its index, the index of its closing one."""
+    found: dict[int, int] = {}
+    waiting: list[int] = []
+    for index, token in enumerate(tokens):
+        if token.kind in OPENERS:
+            waiting.append(index)
+        elif token.kind in CLOSERS:
+            found[waiting.pop()] = index
+    return found
+
+
+def collapse_raw(tokens: list[Token], text: str) -> list[Token]:
+    """The inside of the braces of every `train` statement as one RAW token, which covers the braces too."""
+    closing = partners(tokens)
+    out: list[Token] = []
+    index, training = 0, False
+    while index < len(tokens):
+        token = tokens[index]
+        if training and token.kind == "LBRACE":
+            index = closing[index]
+            last = tokens[index]
+            token = Token("RAW", text[token.end : last.start], token.start, last.end)
+        if token.kind == "TRAIN" or token.kind in BREAKS or token.kind == "RAW":
+            training = token.kind == "TRAIN"
+        out.append(token)
+        index += 1
+    return out

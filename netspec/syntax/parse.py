@@ -1,0 +1,161 @@
+"""`parse`: from the text of a file to its syntax tree.
+
+The steps, each in a module of its own: `tables` (the grammar, as an automaton), `lexer` (text to tokens), `brackets`
+(missing and surplus brackets), `machine` (tokens to rules, and what happens after an error), `build` (rules to nodes),
+`placement` (which statement may stand where), `mistakes` (what to say about an error).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable
+from typing import Any
+
+from netspec.diagnostics.model import Mark, Report
+from netspec.limits import DEFAULT_LIMITS, Limits
+from netspec.source import Place, Source
+from netspec.syntax import tree
+from netspec.syntax.brackets import TEXT, Repairs, balance
+from netspec.syntax.build import Builder
+from netspec.syntax.lexer import OPENERS, Token, collapse_raw, layout, significant
+from netspec.syntax.machine import Machine
+from netspec.syntax.mistakes import Situation, explain, header_without_brace
+from netspec.syntax.placement import settle
+from netspec.syntax.tables import Tables, load_tables
+
+
+def parse(source: Source, report: Report, limits: Limits = DEFAULT_LIMITS) -> tree.Module:
+    """The syntax tree of a file. Never raises on bad text: what is broken is reported, and a `Hole` in the tree.
+
+    Codes: NS001 (file too large) and NS101 to NS109.
+    """
+    size = len(source.text) if source.text.isascii() else len(source.text.encode("utf-8", "surrogatepass"))
+    if size > limits.file_bytes:
+        message = f"the file has {size:,} bytes; at most {limits.file_bytes:,} are read (limit `file_bytes`)"
+        report.error("NS001", message, Place(source, 0, 0))
+        return tree.Module(source, (tree.Hole(Place(source, 0, len(source.text))),))
+    return _Parser(source, report, limits).module()
+
+
+class _Parser:
+    """One parse: owns the parts and answers the machine's questions."""
+
+    def __init__(self, source: Source, report: Report, limits: Limits) -> None:
+        self.source = source
+        self.report_to = report
+        self.limits = limits
+        self.tables: Tables = load_tables()
+        self.builder = Builder(source, report, limits, self.interpolated)
+        self.actions = [self._action(rule.action) for rule in self.tables.rules]
+        self.repaired: list[int] = []  # where a bracket was put in or left out, in order
+        self.surplus: list[Token] = []  # closing braces with nothing to close, not yet reported
+        self.headless = False  # whether a block was begun without a brace, so that its body stands outside of it
+        self.errors = 0
+
+    def _action(self, name: str) -> Callable[..., Any] | None:
+        """The builder's method of a rule, None where its child is passed on."""
+        if not name:
+            return None
+        return _children if name.startswith("_") else getattr(self.builder, f"on_{name}")
+
+    def module(self) -> tree.Module:
+        """The whole file."""
+        text = self.source.text
+        tokens = self._tokens(1 if text.startswith("\ufeff") else 0, len(text))
+        statements = Machine(self.tables, self.actions, self).run(tokens, "module")
+        for brace in self.surplus:
+            self._surplus(brace)
+        body, doc = settle(statements, self.report_to, trust=not self.repaired and not self.headless)
+        return tree.Module(self.source, body, doc)
+
+    def interpolated(self, start: int, end: int) -> tree.Expr:
+        """The expression in the braces of a label."""
+        tokens = self._tokens(start, end)
+        value = Machine(self.tables, self.actions, self).run(tokens, "expression")
+        return tree.ExprHole(Place(self.source, start, end)) if value is None else value
+
+    def _tokens(self, start: int, end: int) -> list[Token]:
+        """The tokens of a stretch of the text, balanced, with `$END` behind them."""
+        text, words, nesting = self.source.text, self.tables.words, self.limits.nesting
+        found = significant(text, self.tables, start, end)
+        tokens, sound = layout(found, words, nesting)
+        if not sound:
+            repairs = Repairs()
+            found = balance(found, nesting, repairs)
+            tokens, _ = layout(found, words, nesting)
+            self._report_repairs(repairs)
+        if "train" in text:
+            tokens = collapse_raw(tokens, text)
+        tokens.append(Token("$END", "", end, end))
+        return tokens
+
+    # ------------------------------------------------------------------------------- what the machine asks of us
+    def report(self, tokens: list[Token], first: int, at: int, end: int, accepts: Callable[[str], bool]) -> None:
+        """One error for the statement `tokens[first:end]`, unless one of its brackets has been reported."""
+        low, high = tokens[first].start, tokens[end].start
+        position = bisect_left(self.repaired, low)
+        self.errors += 1
+        situation = Situation(self.source, tokens, first, at, end, accepts)
+        if self.errors > self.limits.diagnostics:
+            return
+        if header_without_brace(situation):
+            self.headless = True
+            del self.surplus[:1]
+        elif position < len(self.repaired) and self.repaired[position] <= high:
+            return
+        finding = explain(situation, self.limits)
+        self.report_to.error(finding.code, finding.message, finding.place, finding.mark, helps=finding.helps)
+
+    def hole(self, tokens: list[Token], first: int, end: int, brace: bool) -> Token:
+        """What stands for a broken statement: the builder makes it a `Hole` with the names that it may have declared."""
+        start, stop = tokens[first].start, tokens[end - 1].end if end > first else tokens[first].end
+        self.builder.holes[tokens[end].start if brace else start] = tree.Hole(Place(self.source, start, stop), _declared(tokens[first:end]))
+        return Token("HOLE", "", start, stop)
+
+    # ------------------------------------------------------------------------------------------------- brackets
+    def _report_repairs(self, repairs: Repairs) -> None:
+        self.repaired = sorted(self.repaired + repairs.offsets)
+        for opener, closer in repairs.unclosed:
+            message = f"`{opener.text}` is never closed"
+            missing = Mark(self._at(closer), f"a `{TEXT[closer.kind]}` is missing here, if not earlier")
+            self.report_to.error("NS102", message, self._at(opener), also=(missing,))
+        for opener, closer in repairs.mismatched:
+            message = f"`{opener.text}` is closed by `{closer.text}`"
+            expected = TEXT[OPENERS[opener.kind]]
+            self.report_to.error("NS102", message, self._at(closer), f"`{expected}` was expected", also=(Mark(self._at(opener), "opened here"),))
+        for closer in repairs.surplus:
+            if closer.kind == "RBRACE":
+                self.surplus.append(closer)
+            else:
+                self._surplus(closer)
+
+    def _surplus(self, closer: Token) -> None:
+        self.report_to.error("NS102", f"this `{closer.text}` closes nothing", self._at(closer), helps=("leave it out, or open it before",))
+
+    def _at(self, token: Token) -> Place:
+        return Place(self.source, token.start, token.end)
+
+
+def _children(children: list[Any], start: int, end: int) -> list[Any]:
+    """The value of a rule that only groups: its children, for the rule around it."""
+    return children
+
+
+def _declared(tokens: list[Token]) -> tuple[str, ...]:
+    """The names that a broken statement may have bound: those before a `=` outside of brackets, or after its first word."""
+    names: list[str] = []
+    depth = 0
+    for index, token in enumerate(tokens):
+        depth += (token.kind in OPENERS) - (token.kind in OPENERS.values())
+        if token.kind == "NAME" and depth == 0:
+            leads = index == 1 and tokens[0].kind != "NAME"
+            bound = index + 1 < len(tokens) and tokens[index + 1].kind in ("EQUAL", "COMMA", "COLON", "LSQB") and index < _equals(tokens)
+            imported = tokens[0].kind == "FROM" and index > 2
+            if leads or bound or imported:
+                names.append(token.text)
+    return tuple(dict.fromkeys(names))
+
+
+def _equals(tokens: list[Token]) -> int:
+    """The index of the first `=`, or 0."""
+    return next((index for index, token in enumerate(tokens) if token.kind == "EQUAL"), 0)

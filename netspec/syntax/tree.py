@@ -1,0 +1,372 @@
+"""The syntax tree: what was written, with the place of every part, and nothing about what it means.
+
+Every class is frozen data. Expressions are `Expr`, statements `Stmt`; a `Hole` stands where text was broken, so that
+the rest of a file can still be read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from netspec.source import Place, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Anything in the tree: it knows where it stands. Equality ignores the place, so that trees can be compared."""
+
+    place: Place = field(compare=False, repr=False)
+
+
+# ---------------------------------------------------------------------------------------------------- expressions
+class Expr(Node):
+    """An expression."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Literal(Expr):
+    """`3`, `0.1`, `"text"`, `true`, `none`. `text` is as written (a formatter must not change `1e-4`)."""
+
+    value: int | float | bool | str | None
+    text: str = field(compare=False, default="")
+
+
+@dataclass(frozen=True, slots=True)
+class Name(Expr):
+    """A name: of a binding, a parameter, an operator, a block, a def or an open size."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListExpr(Expr):
+    """`[a, b]`."""
+
+    items: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TupleExpr(Expr):
+    """`(a, b)`: several tensors for an operator of several inputs, or a size an axis."""
+
+    items: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comprehension(Expr):
+    """`[item for target in over if condition]`; `targets` has one name, or several to unpack (`for i, c in …`)."""
+
+    item: Expr
+    targets: tuple[Name, ...]
+    over: Expr
+    condition: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Range(Expr):
+    """`a..b`: half-open; counts down where `a > b`. Also the inside of `e[1..3]`."""
+
+    start: Expr
+    stop: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Unary(Expr):
+    """`-x`, `not x`."""
+
+    op: str
+    operand: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Binary(Expr):
+    """`a op b` with op one of `+ - * / // % ^ == != < <= > >= and or`. `op_place` marks the operator sign."""
+
+    op: str
+    left: Expr
+    right: Expr
+    op_place: Place = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Concat(Expr):
+    """`a ++ b ++ c`, as one operation. `op_place` marks the first `++`."""
+
+    items: tuple[Expr, ...]
+    op_place: Place = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional(Expr):
+    """`then if condition else otherwise`."""
+
+    then: Expr
+    condition: Expr
+    otherwise: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Argument(Node):
+    """One argument of a call: positional where `name` is None."""
+
+    name: str | None
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Expr):
+    """`function(arguments)`."""
+
+    function: Expr
+    arguments: tuple[Argument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute(Expr):
+    """`x.channels`, `f.c4`."""
+
+    value: Expr
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Index(Expr):
+    """`a[i]`, `a[1..3]`."""
+
+    value: Expr
+    index: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow(Expr):
+    """`left -> right`: apply a layer to a tensor, or join two layers. Left-associative."""
+
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Label(Expr):
+    """`value as name`, `value as name[index]`, `value as "text {expression}"`.
+
+    `name` is None where the label is a string; `pieces` are then its parts: plain text or an expression in braces.
+    """
+
+    value: Expr
+    name: str | None
+    index: Expr | None = None
+    pieces: tuple[str | Expr, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExprHole(Expr):
+    """Where an expression was broken; already reported."""
+
+
+# ----------------------------------------------------------------------------------------------------- statements
+class Stmt(Node):
+    """A statement."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter(Node):
+    """A parameter of a block, net, def or extern: `name` or `name = default`."""
+
+    name: str
+    default: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dim(Node):
+    """One entry of a written shape: an expression, or `NAME = typical`. `typical` is None for the former."""
+
+    size: Expr
+    typical: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shape(Node):
+    """A written type: `int64 [N, T = 128]`, `[N, 3, H, W]`. `dtype` is None where it is not written."""
+
+    dtype: str | None
+    dims: tuple[Dim, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Input(Stmt):
+    """`input name`, `input name: [dims]`."""
+
+    name: str
+    shape: Shape | None
+    name_place: Place = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Output(Stmt):
+    """`output expr`, `output name = expr`, `output name: [dims] = expr`."""
+
+    name: str | None
+    shape: Shape | None
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Target(Node):
+    """The left side of a binding: `name`, or `family[index]`."""
+
+    name: str
+    index: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bind(Stmt):
+    """`name = expr`, `name: [dims] = expr`, `a, b = expr`, `family[i] = expr`."""
+
+    targets: tuple[Target, ...]
+    shape: Shape | None
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class LayerBind(Stmt):
+    """`layer f = L`: one set of weights, shared by every application."""
+
+    name: str
+    value: Expr
+    index: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class For(Stmt):
+    """`for i in a..b { … }`, `for i, w in enumerate(ws) { … }`."""
+
+    targets: tuple[Name, ...]
+    over: Expr
+    body: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class If(Stmt):
+    """`if c { … } else if d { … } else { … }`: `branches` pairs conditions with bodies; a None condition is `else`."""
+
+    branches: tuple[tuple[Expr | None, tuple[Stmt, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Default(Stmt):
+    """`default conv(bias = false)`."""
+
+    operator: str
+    arguments: tuple[Argument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Expect(Stmt):
+    """`expect expr`, decided while compiling."""
+
+    condition: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Where(Stmt):
+    """`where expr`: a stated restriction on the open sizes."""
+
+    condition: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class InitRule(Node):
+    """`selector: initializer, bias = zeros`: `arguments` are positional (the weight) or named by the parameter."""
+
+    selector: str
+    arguments: tuple[Argument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Init(Stmt):
+    """`init { rules }`."""
+
+    rules: tuple[InitRule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Train(Stmt):
+    """`train { … }`, `train name of net { … }`: its inside is kept as text (`body`, standing at `body_place`)."""
+
+    name: str | None
+    net: str | None
+    body: str
+    body_place: Place = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Import(Stmt):
+    """`from "path.net" import a, b as c`, `from zoo.resnet import bottleneck`. `names` pairs name with alias."""
+
+    path: str | None
+    zoo: tuple[str, ...]
+    names: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Def(Stmt):
+    """`def name(params) = expr`."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    value: Expr
+    doc: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Block(Stmt):
+    """`block name(params) { … }`. A documentation string that opens the body is `doc`, not a statement."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    body: tuple[Stmt, ...]
+    doc: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Net(Stmt):
+    """`net name(params) { … }`, or a variant `net name(params) = base(arguments)`, which may add `{ expect … }`."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    body: tuple[Stmt, ...]
+    variant: Expr | None = None
+    doc: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Extern(Stmt):
+    """`extern name(params) { input …; output … : [dims]; torch "package.module:Class"; onnx "domain::Op" }`."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    inputs: tuple[Input, ...]
+    outputs: tuple[tuple[str | None, Shape], ...]
+    torch: str | None
+    onnx: str | None
+    doc: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hole(Stmt):
+    """A statement that could not be read; already reported. `names` are those that it may have bound or declared."""
+
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A whole file."""
+
+    source: Source
+    body: tuple[Stmt, ...]
+    doc: str | None = None

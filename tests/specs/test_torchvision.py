@@ -1,0 +1,130 @@
+"""The classification networks that ship, against torchvision: names, shapes, order, counts, costs and outputs.
+
+The golden file holds what torchvision says, so most of this runs without it. Where it is installed, its networks are
+built again and compared at two sizes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from zoo_reference import DEFAULT_SIZES, FAMILY, SIZES, build, digest, fill, image, spec_of, write
+
+import netspec
+
+NAMES = [name for names in FAMILY.values() for name in names]
+#: those whose weights fit in 60 MB: a run of these says something about each file but AlexNet's and VGG's
+SMALL = {"resnet18", "densenet121", "googlenet", "squeezenet1_0", "squeezenet1_1", "mobilenet_v2"}
+SIZED = [pytest.param(name, marks=() if name in SMALL else (pytest.mark.slow,)) for name in NAMES]
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def entry(request: pytest.FixtureRequest, golden: dict[str, Any]) -> tuple[str, dict[str, Any], Any]:
+    """A network's name, its golden entry, and the network."""
+    return request.param, golden[request.param], netspec.load(spec_of(request.param))
+
+
+def test_names_shapes_and_order_are_torchvisions(entry: tuple[str, dict[str, Any], Any]) -> None:
+    _, expected, net = entry
+    tensors = [(w.name, w.shape) for w in net.graph.weights]
+    assert (len(tensors), digest(tensors)) == (expected["tensors"], expected["digest"])
+
+
+def test_parameters_are_those_published(entry: tuple[str, dict[str, Any], Any]) -> None:
+    _, expected, net = entry
+    assert net.summary().parameters == expected["parameters"] == expected["published_parameters"]
+
+
+def test_cost_is_the_one_published(entry: tuple[str, dict[str, Any], Any]) -> None:
+    """torchvision's tables give three decimals of a GMAC."""
+    _, expected, net = entry
+    assert net.summary().macs / 1e9 == pytest.approx(expected["published_gmacs"], abs=6e-4)
+
+
+def test_a_thousand_scores_come_out(entry: tuple[str, dict[str, Any], Any]) -> None:
+    _, _, net = entry
+    (output,) = net.graph.outputs
+    batch, classes = net.graph.values[output.value].shape
+    assert (output.name, str(batch), classes) == ("logits", "N", 1000)
+
+
+def test_nothing_is_wrong_with_it(entry: tuple[str, dict[str, Any], Any]) -> None:
+    _, _, net = entry
+    assert not [d for d in net.check() if d.severity == "error"]
+
+
+def weights_of(net: Any) -> dict[str, np.ndarray]:
+    """The weights of `fill` for a network."""
+    return fill({w.name: w for w in net.graph.weights})
+
+
+def module_with(net: Any, weights: dict[str, np.ndarray]) -> Any:
+    """The network in PyTorch, in eval mode, with exactly these weights."""
+    import torch
+
+    module = net.torch(seed=0)
+    module.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()}, strict=True)
+    return module.eval()
+
+
+@pytest.mark.parametrize("name", SIZED)
+def test_outputs_are_those_that_torchvision_gave(name: str, golden: dict[str, Any]) -> None:
+    torch = pytest.importorskip("torch")
+    net, expected = netspec.load(spec_of(name)), golden[name]
+    module = module_with(net, weights_of(net))
+    with torch.no_grad():
+        logits = module(torch.from_numpy(image(*expected["size"])))
+    assert logits[0, :4].numpy() == pytest.approx(expected["logits"], abs=2e-5 * expected["scale"])
+
+
+@pytest.mark.parametrize("name", SIZED)
+def test_outputs_agree_with_torchvision_and_onnxruntime(name: str, torchvision: Any, tmp_path: Path) -> None:
+    import torch
+
+    net = netspec.load(spec_of(name))
+    theirs = build(torchvision, name)
+    weights = {key: value.numpy() for key, value in theirs.state_dict().items()}
+    module = module_with(net, weights)
+    assert list(module.state_dict()) == list(weights)
+    session = net.session(weights=write(weights, tmp_path))
+    for height, width in SIZES.get(name, DEFAULT_SIZES):
+        x = image(height, width)
+        with torch.no_grad():
+            expected, ours = theirs(torch.from_numpy(x)).numpy(), module(torch.from_numpy(x)).numpy()
+        scale = np.abs(expected).max()
+        assert np.abs(ours - expected).max() <= 1e-5 * scale
+        assert np.abs(session(image=x)["logits"] - expected).max() <= 1e-4 * scale
+
+
+def test_googlenets_side_classifiers_stand_where_torchvision_has_them(torchvision: Any) -> None:
+    import torch
+
+    model = torchvision.models.googlenet(weights=None, aux_logits=True, init_weights=False)
+    net = netspec.load("zoo.googlenet:googlenet", aux=True)
+    theirs = [(name, tuple(t.shape)) for name, t in model.state_dict().items()]
+    assert [(w.name, w.shape) for w in net.graph.weights] == theirs
+    module = module_with(net, fill(model.state_dict()))
+    model.load_state_dict({k: torch.from_numpy(v) for k, v in fill(model.state_dict()).items()})
+    # torchvision computes them while training only: run it so, with its norms and dropouts as in eval mode
+    model.eval().training = True
+    x = torch.from_numpy(image(64, 64))
+    with torch.no_grad():
+        expected, ours = model(x), module(x)
+    for mine, other in zip((ours["logits"], ours["logits2"], ours["logits1"]), expected):
+        assert torch.allclose(mine, other, atol=1e-5 * float(other.abs().max()))
+
+
+@pytest.mark.parametrize("width", [0.35, 0.5, 1.4])
+def test_mobilenets_width_rounds_channels_as_torchvision_does(width: float, torchvision: Any) -> None:
+    model = torchvision.models.mobilenet_v2(weights=None, width_mult=width)
+    net = netspec.load("zoo.mobilenet:mobilenet_v2", width=width)
+    assert [(w.name, w.shape) for w in net.graph.weights] == [(n, tuple(t.shape)) for n, t in model.state_dict().items()]
+
+
+def test_another_number_of_classes_changes_the_last_layer_alone() -> None:
+    full, small = netspec.load("zoo.resnet:resnet18"), netspec.load("zoo.resnet:resnet18", classes=10)
+    changed = {w.name for w, v in zip(full.graph.weights, small.graph.weights) if w.shape != v.shape}
+    assert changed == {"fc.weight", "fc.bias"}
