@@ -47,20 +47,27 @@ def compile(
     `net` may be left out where the file has one net that needs no arguments; `arguments` are the net's parameters,
     `sizes` typical values of open sizes that replace the written ones.
     """
-    from netspec.analyses.field import smallest_field
-    from netspec.elaborate.expand import expand
     from netspec.syntax.parse import parse
 
     report = Report()
-    module = parse(source, report, limits)  #                                         text → tree, holes where it was broken
-    name = choose_net(module, net, report)  #                                         which net is meant
+    module = parse(source, report, limits)  #                text → tree, holes where it was broken
+    name = choose_net(module, net, report)  #                which net is meant
     if name is None:
         return Compilation(source, module, net or "", None, report)
-    check_call(module, name, dict(arguments or {}), report)
-    expansion = expand(module, name, dict(arguments or {}), dict(sizes or {}), report, limits)  # names, blocks → graph
-    check_sizes(expansion.graph, sizes or {}, source)
-    expansion.settle(smallest_field)  #                                               what waited for the finished network
-    return Compilation(source, module, name, expansion.graph if report.ok else None, report)
+    return _compile(module, name, dict(arguments or {}), dict(sizes or {}), report, limits)
+
+
+def _compile(
+    module: tree.Module, name: str, arguments: dict[str, Any], sizes: dict[str, int], report: Report, limits: Limits
+) -> Compilation:  # fmt: skip
+    from netspec.analyses.field import smallest_field
+    from netspec.elaborate.expand import expand
+
+    check_call(module, name, arguments, report)
+    expansion = expand(module, name, arguments, sizes, report, limits)  # names, blocks → one flat graph
+    check_sizes(expansion.graph, sizes, module.source)
+    expansion.settle(smallest_field)  #                      what waited for the finished network
+    return Compilation(module.source, module, name, expansion.graph if report.ok else None, report)
 
 
 def check_source(source: Source, net: str | None = None, limits: Limits = DEFAULT_LIMITS, **given: Any) -> list[Compilation]:
@@ -71,12 +78,12 @@ def check_source(source: Source, net: str | None = None, limits: Limits = DEFAUL
     report = Report()
     module = parse(source, report, limits)
     resolve(module, report)
-    if net is not None:
-        return [compile(source, net, given.get("arguments"), given.get("sizes"), limits)]
     names = [s.name for s in nets_of(module) if not _open_parameters(module, s)]
-    if not names:
-        return [Compilation(source, module, "", None, report)]
-    done = [compile(source, name, given.get("arguments"), given.get("sizes"), limits) for name in names]
+    if net is not None:
+        named = choose_net(module, net, report)
+        names = [named] if named is not None else []
+    arguments, sizes = dict(given.get("arguments") or {}), dict(given.get("sizes") or {})
+    done = [_compile(module, name, dict(arguments), sizes, Report(), limits) for name in names]
     return [Compilation(source, module, "", None, report), *done]
 
 

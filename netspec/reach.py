@@ -6,19 +6,20 @@ and Sim, "Computing Receptive Fields of Convolutional Neural Networks", Distill 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, Union
 
+from netspec.record import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Same:
     """Position o sees position o of input axis `axis`."""
 
     axis: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Window:
     """Convolution and pooling: o sees `{o * stride - padding + dilation * j : 0 <= j < kernel}`.
 
@@ -34,7 +35,7 @@ class Window:
     mode: str = "zeros"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Transposed:
     """Transposed convolution: o sees every i with `i * stride - padding + dilation * j == o` for a tap j."""
 
@@ -45,7 +46,7 @@ class Transposed:
     dilation: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Resample:
     """Interpolation from n to m positions. `scale` is the given factor, None where sizes decide (`m / n`)."""
 
@@ -56,14 +57,14 @@ class Resample:
     antialias: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Adaptive:
     """Adaptive pooling: o sees `[floor(o n / m), ceil((o + 1) n / m) - 1]`."""
 
     axis: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Blocks:
     """Pixel shuffle (`up`): o sees `floor(o / factor)`; unshuffle: o sees `[factor * o, factor * o + factor - 1]`."""
 
@@ -72,7 +73,7 @@ class Blocks:
     up: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Shift:
     """Pad, crop and slice: o sees `o * step + offset` where that is inside the input; `mode` as in `Window`."""
 
@@ -82,14 +83,14 @@ class Shift:
     mode: str = "zeros"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Causal:
     """Recurrence: o sees `[0, o]`."""
 
     axis: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class All:
     """Every position of input axis `axis`: global pooling, attention, softmax or a norm over the axis, flattening."""
 
@@ -99,7 +100,7 @@ class All:
 AxisReach = Union[Same, Window, Transposed, Resample, Adaptive, Blocks, Shift, Causal, All]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reach:
     """For one output: `inputs[i][a]` says how output axis `a` looks at input `i`. None: it does not look along an axis
     of that input (the axis is new, or the value there does not depend on it). An input axis that no output axis

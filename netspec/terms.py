@@ -6,20 +6,20 @@ A term describes a call; it is not one. So operator files import neither framewo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Union
 
+from netspec.record import record
 from netspec.sizes.dim import Size
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class In:
     """The operator's input number `index`."""
 
     index: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Own:
     """The operator's own parameter or buffer, by the local name that its `params` facet gave (`weight`)."""
 
@@ -27,12 +27,12 @@ class Own:
 
 
 # ----------------------------------------------------------------------------------------------------------- PyTorch
-@dataclass(frozen=True, slots=True)
+@record
 class Self:
     """The submodule that this operator stands for in its parent: `self.conv1`. Call it with `Call(Self(), …)`."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Call:
     """`function(*args, **kwargs)`. `function` is a dotted name (`F.relu`, `torch.cat`), or a term (`Self()`)."""
 
@@ -41,7 +41,7 @@ class Call:
     kwargs: tuple[tuple[str, Any], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Method:
     """`receiver.name(*args, **kwargs)`."""
 
@@ -51,7 +51,7 @@ class Method:
     kwargs: tuple[tuple[str, Any], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Infix:
     """`left op right` for `+ - * / ** @ // %` and comparisons."""
 
@@ -60,7 +60,7 @@ class Infix:
     right: Any
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Item:
     """`value[index]`; `index` is a literal, a tuple, or Python slices."""
 
@@ -68,7 +68,7 @@ class Item:
     index: Any
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Module:
     """What `__init__` builds: `cls(*args, **kwargs)`. `cls` is a dotted name (`nn.Conv2d`), a `Support` class, or a
     wrapping function such as `nn.utils.parametrizations.weight_norm` whose first argument is a `Module`."""
@@ -78,7 +78,7 @@ class Module:
     kwargs: tuple[tuple[str, Any], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Support:
     """A stand-alone Python class or function that the generated file carries, where torch has no counterpart.
 
@@ -90,7 +90,7 @@ class Support:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Torch:
     """An operator in PyTorch.
 
@@ -111,7 +111,7 @@ TorchTerm = Union[In, Own, Self, Call, Method, Infix, Item, Module, Size, float,
 
 
 # -------------------------------------------------------------------------------------------------------------- ONNX
-@dataclass(frozen=True, slots=True)
+@record
 class Const:
     """A constant tensor: `values` flat, in row-major order. `shape` () is a scalar."""
 
@@ -120,14 +120,14 @@ class Const:
     values: tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SizeVec:
     """A one-dimensional int64 tensor of sizes, symbolic ones computed from the inputs' shapes at run time."""
 
     sizes: tuple[Size, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SizeScalar:
     """One size as a zero-dimensional int64 tensor (cast to `dtype` if another is asked for)."""
 
@@ -135,7 +135,7 @@ class SizeScalar:
     dtype: str = "int64"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Op:
     """One ONNX node. `inputs` may hold None for one left out. `outputs` counts its results; take one with `Out`."""
 
@@ -146,7 +146,7 @@ class Op:
     domain: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Out:
     """Result number `index` of a node of several results."""
 

@@ -99,10 +99,10 @@ class Rule:
 
 
 def make(name: str, positional: Sequence[Any] = (), keywords: Mapping[str, Any] | None = None) -> Initializer:
-    """The initializer that an `init` rule writes, checked. Raises Reject: NS330 for a name, NS331 for an argument."""
+    """The initializer that an `init` rule writes, checked. Raises Reject: NS601 for a name, NS331 for an argument."""
     rule = INITIALIZERS.get(name)
     if rule is None:
-        raise Reject("NS330", f"there is no initializer {name!r}", help=_nearest(name, INITIALIZERS))
+        raise Reject("NS601", f"there is no initializer {name!r}", help=_nearest(name, INITIALIZERS))
     known = {argument.name: argument for argument in rule.arguments}
     if len(positional) > len(known):
         raise Reject("NS331", f"{name} takes {len(known)} arguments, {len(positional)} were given")
@@ -124,7 +124,7 @@ def resolve(init: Initializer, shape: Sequence[int], fan_in: float = 0, fan_out:
     """The distribution of a tensor of `shape`. Raises Reject NS332 where the initializer does not fit such a tensor."""
     rule = INITIALIZERS.get(init.name)
     if rule is None:
-        raise Reject("NS330", f"there is no initializer {init.name!r}", help=_nearest(init.name, INITIALIZERS))
+        raise Reject("NS601", f"there is no initializer {init.name!r}", help=_nearest(init.name, INITIALIZERS))
     values = {argument.name: argument.default for argument in rule.arguments}
     values.update(init.arguments)
     _require(rule, {name: value for name, value in values.items() if value is not REQUIRED})

@@ -98,7 +98,7 @@ class Initial(Weights):
 
 
 @dataclass(frozen=True, slots=True)
-class Given(Weights):
+class Arrays(Weights):
     """Weights that the caller has, by name; what is missing is drawn from `otherwise`, or refused (NS605)."""
 
     arrays: Mapping[str, np.ndarray]
@@ -118,16 +118,9 @@ class Given(Weights):
         yield Piece(array.size, lambda: np.ascontiguousarray(array).reshape(-1))
 
 
-def store(graph: Graph, seed: int = 0, path: str | None = None) -> Weights:
-    """The weights of a network: those of the file at `path`, held strictly against the graph, or those of the seed.
-
-    Raises Refusal NS610 to NS619 for a file that is no weights file, or that has other weights.
-    """
-    if path is None:
-        return Initial(seed)
-    from netspec.backends.weight_files import read_weights  # beside us; and most builds read no file
-
-    return read_weights(path, graph)
+def arrays_of(graph: Graph, weights: Weights) -> dict[str, np.ndarray]:
+    """All tensors of a network by name, in the order of its state dict."""
+    return {tensor.name: weights.array(tensor) for tensor in graph.weights}
 
 
 def generate(tensor: Tensor, seed: int) -> np.ndarray:

@@ -6,6 +6,7 @@ Knows nothing of text but the places that it is handed. Labels are decided here,
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 from netspec import graph as g
@@ -277,7 +278,7 @@ class Builder:
         for weight in weights:
             name = f"{slot.path}.{weight.name}" if weight.name else slot.path
             self._count(weight)
-            self.weights[name] = g.Tensor.model_construct(
+            self.weights[name] = g.Tensor.trusted(
                 name=name, local=weight.name, shape=weight.shape, dtype=weight.dtype, init=weight.init, fan_in=weight.fan_in,
                 fan_out=weight.fan_out, trainable=weight.trainable, role=weight.role, origin=origin(place),
             )  # fmt: skip
@@ -304,9 +305,10 @@ class Builder:
             self.requirements[condition, code] = RequirementDraft(condition, code, reason, node, place)
 
 
+@lru_cache(maxsize=4096)
 def origin(place: Place | None) -> g.Origin | None:
     """A place as the graph keeps it."""
     if place is None:
         return None
     line, column = place.source.position(place.start)
-    return g.Origin.model_construct(file=place.source.name, line=line, column=column, start=place.start, end=place.end)
+    return g.Origin.trusted(file=place.source.name, line=line, column=column, start=place.start, end=place.end)

@@ -14,22 +14,22 @@ def finish(builder: Builder, name: str, arguments: tuple[tuple[str, Any], ...], 
     """The graph of everything that a builder has collected."""
     order = _state_dict_order(builder)
     number = {weight: i for i, weight in enumerate(order)}
-    build = g.Node.model_construct
+    build = g.Node.trusted
     nodes = tuple(
         build(name=n.name, label=n.label, op=n.operator, inputs=n.inputs, outputs=n.outputs, weights=tuple(number[w] for w in n.weights),
               frame=n.frame, origin=origin(n.place))
         for n in builder.nodes
     )  # fmt: skip
-    return g.Graph.model_construct(
+    return g.Graph.trusted(
         format="netspec.graph", version=1, name=name, doc=builder.scopes[0].doc, arguments=plain(arguments), source=source.name,
-        digest=source.digest, sizes=tuple(g.OpenSize.model_construct(name=n, typical=t) for n, t in builder.sizes.items()),
+        digest=source.digest, sizes=tuple(g.OpenSize.trusted(name=n, typical=t) for n, t in builder.sizes.items()),
         inputs=_ports(builder.inputs), outputs=_ports(builder.outputs), values=_values(builder), nodes=nodes,
         weights=tuple(builder.weights[w] for w in order), scopes=_scopes(builder), frames=_frames(builder), requirements=_requirements(builder),
     )  # fmt: skip
 
 
 def _ports(drafts: list[tuple[str, int, Any]]) -> tuple[g.Port, ...]:
-    return tuple(g.Port.model_construct(name=name, value=value, origin=origin(place)) for name, value, place in drafts)
+    return tuple(g.Port.trusted(name=name, value=value, origin=origin(place)) for name, value, place in drafts)
 
 
 def _values(builder: Builder) -> tuple[g.Value, ...]:
@@ -39,13 +39,13 @@ def _values(builder: Builder) -> tuple[g.Value, ...]:
         while name in taken:
             name += "_"
         taken.add(name)
-        values.append(g.Value.model_construct(name=name, hint=builder.hints.get(number, ""), dtype=type_.dtype, shape=type_.shape))
+        values.append(g.Value.trusted(name=name, hint=builder.hints.get(number, ""), dtype=type_.dtype, shape=type_.shape))
     return tuple(values)
 
 
 def _scopes(builder: Builder) -> tuple[g.Scope, ...]:
     return tuple(
-        g.Scope.model_construct(
+        g.Scope.trusted(
             label=s.label, path=s.path, parent=s.parent, kind=s.kind, definition=s.definition, arguments=s.arguments, doc=s.doc,
             origin=origin(s.place),
         )
@@ -55,17 +55,17 @@ def _scopes(builder: Builder) -> tuple[g.Scope, ...]:
 
 def _frames(builder: Builder) -> tuple[g.Frame, ...]:
     def ports(pairs: list[tuple[str, int]]) -> tuple[g.Port, ...]:
-        return tuple(g.Port.model_construct(name=n, value=v, origin=None) for n, v in pairs)
+        return tuple(g.Port.trusted(name=n, value=v, origin=None) for n, v in pairs)
 
     return tuple(
-        g.Frame.model_construct(scope=f.scope, parent=f.parent, inputs=ports(f.inputs), outputs=ports(f.outputs), origin=origin(f.place))
+        g.Frame.trusted(scope=f.scope, parent=f.parent, inputs=ports(f.inputs), outputs=ports(f.outputs), origin=origin(f.place))
         for f in builder.frames
     )
 
 
 def _requirements(builder: Builder) -> tuple[g.Requirement, ...]:
     return tuple(
-        g.Requirement.model_construct(
+        g.Requirement.trusted(
             relation=r.condition.relation, left=r.condition.left, right=r.condition.right, code=r.code, reason=r.reason, node=r.node,
             origin=origin(r.place),
         )

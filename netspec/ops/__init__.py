@@ -13,10 +13,10 @@ from typing import Any
 from netspec.op import Operator
 
 FAMILIES: dict[str, tuple[str, ...]] = {
-    "convolution": ("conv", "conv_transpose", "local_conv"),
-    "pooling": (
-        "max_pool", "avg_pool", "lp_pool", "adaptive_avg_pool", "adaptive_max_pool", "global_avg_pool", "global_max_pool",
-    ),
+    "convolution": ("conv", "conv_transpose"),
+    "local_convolution": ("local_conv",),
+    "pooling": ("max_pool", "avg_pool", "lp_pool"),
+    "adaptive_pooling": ("adaptive_avg_pool", "adaptive_max_pool", "global_avg_pool", "global_max_pool"),
     "linear": ("linear", "embedding", "matmul"),
     "normalization": ("batch_norm", "instance_norm", "group_norm"),
     "layer_normalization": ("layer_norm", "rms_norm", "local_response_norm"),

@@ -56,6 +56,25 @@ def _wider(left: str, right: str) -> str:
     return max(left, right, key=_INTEGERS.index)
 
 
+#: ONNX's numbers of the element types (TensorProto.DataType)
+_ONNX_TYPE = {
+    "float32": 1,
+    "uint8": 2,
+    "int8": 3,
+    "int32": 6,
+    "int64": 7,
+    "bool": 9,
+    "float16": 10,
+    "float64": 11,
+    "bfloat16": 16,
+}
+
+
+def cast(term: OnnxTerm, dtype: str) -> OnnxTerm:
+    """ONNX Cast to elements of `dtype`."""
+    return op("Cast", term, to=_ONNX_TYPE[dtype])
+
+
 def converted(term: OnnxTerm, have: str, want: str) -> OnnxTerm:
     """`term`, whose elements are `have`, with elements `want` in ONNX."""
-    return term if have == want else op("Cast", term, to=want)
+    return term if have == want else cast(term, want)

@@ -18,7 +18,7 @@ def read_operator(value: Any) -> Operator:
     """An operator itself, or from its JSON. Raises ValueError for anything else."""
     if isinstance(value, Operator):
         return value
-    if not isinstance(value, dict) or set(value) != {"name", "arguments"}:
+    if not isinstance(value, dict) or set(value) != {"name", "arguments"} or not isinstance(value["name"], str):
         raise ValueError("a layer is needed here, such as conv(8, 3)")
     from netspec.ops import known, restore  # the registry imports the families, and they import this
 

@@ -116,6 +116,7 @@ class Div(Binary):
     )
 
     def dtype(self, inputs: tuple[TensorType, ...]) -> str:
+        """Always a floating-point type."""
         number = self.number(inputs)
         return as_float(promote(*inputs) if number is None else promote_number(inputs[0], number))
 

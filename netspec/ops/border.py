@@ -263,8 +263,11 @@ class Crop(Operator):
         tensor, shape = inputs[0], list(inputs[0].shape)
         for axis, (start, length) in self._windows(inputs).items():
             need.at_least(length, 1, f"`crop` leaves nothing of axis {axis}")
-            need.at_least(start, 0, f"`crop` makes axis {axis} larger")
-            need.at_least(shape[axis], start + length, f"`crop` reaches past the end of axis {axis}")
+            if self.offset is None:
+                need.at_least(shape[axis], length, f"`crop` cannot make axis {axis} larger")
+            else:
+                need.at_least(start, 0, f"`crop` begins before axis {axis}")
+                need.at_least(shape[axis], start + length, f"`crop` reaches past the end of axis {axis}")
             shape[axis] = length
         return tensor.with_shape(tuple(shape))
 

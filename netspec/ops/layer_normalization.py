@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, final
 
 from pydantic import Field
 
@@ -35,6 +35,7 @@ def _ones(sizes: tuple[Size, ...], dtype: str) -> OnnxTerm:
     return op("Expand", scalar(1.0, dtype), SizeVec(sizes))
 
 
+@final
 class LayerNorm(Operator):
     """Normalizes every position over the axes from `axis` to the last: `(x - E[x]) / sqrt(Var[x] + eps) * weight + bias`.
 
@@ -100,6 +101,7 @@ class LayerNorm(Operator):
         return op("LayerNormalization", In(), scale, *bias, axis=self.axis, epsilon=self.eps)
 
 
+@final
 class RMSNorm(Operator):
     """Divides every position by the root of the mean square over the axes from `axis` to the last:
     `x / sqrt(E[x²] + eps) * weight`.
@@ -161,6 +163,7 @@ class RMSNorm(Operator):
         return op("Mul", result, Own("weight")) if self.affine else result
 
 
+@final
 class LocalResponseNorm(Operator):
     """Divides by the energy of the neighbouring channels at the same position:
     `x_c / (k + alpha / size * Σ x_j²)^beta`, j from `c - size // 2` to `c + (size - 1) // 2`; channels outside are zero.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, final
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ from netspec.sizes.tensor import TensorType
 from netspec.terms import In, Infix, OnnxTerm, Own, Torch, module, op
 
 
+@final
 class Linear(Operator):
     """A dense layer on the last axis: `y = x Wᵀ + b`, the same weights at every position of the other axes.
 
@@ -73,6 +74,7 @@ class Linear(Operator):
         return op("Add", result, *bias) if bias else result
 
 
+@final
 class Embedding(Operator):
     """Looks up a learned vector for every index: `y[…, :] = weight[x[…]]`.
 
@@ -122,6 +124,7 @@ class Embedding(Operator):
         return op("Gather", Own("weight"), In(), axis=0)
 
 
+@final
 class MatMul(Operator):
     """The matrix product of two tensors on their last two axes, one product for every position of the axes before.
 

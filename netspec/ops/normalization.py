@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, final
 
 from pydantic import Field
 
@@ -29,6 +29,7 @@ def _module(name: str, channels: Size, otherwise: Call, arguments: dict[str, Any
     return Torch(module(name, channels, **arguments)) if isinstance(channels, int) else Torch(forward=otherwise)
 
 
+@final
 class BatchNorm(Operator):
     """Subtracts a channel's mean and divides by its deviation: `(x - E[x]) / sqrt(Var[x] + eps) * weight + bias`.
 
@@ -100,6 +101,7 @@ class BatchNorm(Operator):
         return statistics.scaled_by_channel(result, x.rank) if self.affine else result
 
 
+@final
 class InstanceNorm(Operator):
     """Normalizes every channel of every example over its positions: `(x - E[x]) / sqrt(Var[x] + eps) * weight + bias`.
 
@@ -166,6 +168,7 @@ class InstanceNorm(Operator):
         return statistics.standardized(In(), tuple(range(2, x.rank)), self.eps, x.dtype, site.opset)
 
 
+@final
 class GroupNorm(Operator):
     """Splits the channels into `groups` of neighbours and normalizes every group of every example over its channels and
     positions; then scales by `weight` and adds `bias`, one a channel.

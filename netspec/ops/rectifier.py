@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, final
 
 from pydantic import Field
 
@@ -21,6 +21,7 @@ from netspec.terms import In, Method, OnnxTerm, Own, Torch, module, op, scalar, 
 TO_THE_END = 2**63 - 1
 
 
+@final
 class Relu(Activation):
     """`max(x, 0)`; NaN stays NaN.
 
@@ -42,6 +43,7 @@ class Relu(Activation):
         return op("Relu", In())
 
 
+@final
 class Relu6(Activation):
     """`min(max(x, 0), 6)`.
 
@@ -63,6 +65,7 @@ class Relu6(Activation):
         return op("Clip", In(), scalar(0.0, site.input.dtype), scalar(6.0, site.input.dtype))
 
 
+@final
 class LeakyRelu(Activation):
     """`x` above zero, `negative_slope * x` below.
 
@@ -87,6 +90,7 @@ class LeakyRelu(Activation):
         return op("LeakyRelu", In(), alpha=self.negative_slope)
 
 
+@final
 class PRelu(Activation):
     """`x` above zero, `weight * x` below; the slope is learned and starts at 0.25.
 
@@ -124,6 +128,7 @@ class PRelu(Activation):
         return op("PRelu", In(), slope)
 
 
+@final
 class Threshold(Activation):
     """`x` where it is greater than `threshold`, else `value`; NaN stays NaN.
 
@@ -150,6 +155,7 @@ class Threshold(Activation):
         return op("Where", low, scalar(self.value, site.input.dtype), In())
 
 
+@final
 class Maxout(Operator):
     """The maximum of every `pieces` neighbours along `axis`: output k is the maximum of inputs `pieces * k` to
     `pieces * k + pieces - 1`; a layer before it learns the pieces.
@@ -196,6 +202,7 @@ class Maxout(Operator):
         return op("Max", *(op("Slice", In(), vector((j,)), end, axis, step) for j in range(self.pieces)))
 
 
+@final
 class HardTanh(Activation):
     """`x` held between `min` and `max`.
 
@@ -225,6 +232,7 @@ class HardTanh(Activation):
         return op("Clip", In(), scalar(self.min, site.input.dtype), scalar(self.max, site.input.dtype))
 
 
+@final
 class HardSwish(Activation):
     """`x * min(max(x + 3, 0), 6) / 6`, a piecewise `silu`.
 

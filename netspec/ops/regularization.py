@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, final
 
 from pydantic import Field
 
@@ -13,6 +13,7 @@ from netspec.sizes.tensor import TensorType
 from netspec.terms import In, OnnxTerm, Torch, module
 
 
+@final
 class Dropout(Operator):
     """In training, sets every element to zero with probability `p` and divides the others by `1 - p`; in evaluation the
     identity.
@@ -43,6 +44,7 @@ class Dropout(Operator):
         return In()
 
 
+@final
 class ChannelDropout(Operator):
     """In training, sets every channel of every example to zero as a whole with probability `p` and divides the others by
     `1 - p`: neighbours in a feature map are alike, and single ones carry no noise. In evaluation the identity.
@@ -76,6 +78,7 @@ class ChannelDropout(Operator):
         return In()
 
 
+@final
 class AlphaDropout(Operator):
     """Dropout for `selu`: in training, sets every element with probability `p` to SELU's limit far below zero, and
     restores mean and variance by an affine map. In evaluation the identity.

@@ -7,7 +7,7 @@ parametrizations give, and hand everything else on to it.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, final
 
 from pydantic import Field
 
@@ -105,6 +105,7 @@ def _computed(term: OnnxTerm | None, known: dict[str, OnnxTerm], made: dict[int,
     return made[id(term)]
 
 
+@final
 class WeightNorm(Reparametrized):
     """A layer whose weight is a direction times a length: `weight = g * v / |v|`, with a length for every index along `axis`
     (the output channels, where it is 0), or one for all with `axis = none`.
@@ -155,6 +156,7 @@ class WeightNorm(Reparametrized):
         return op("Mul", direction, op("Div", length, norm))
 
 
+@final
 class SpectralNorm(Reparametrized):
     """A layer whose weight, as a matrix, is divided by its largest singular value: `weight = W / (uᵀ W v)`.
 

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal, final
 from netspec.op import Accepts, Needs, Operator, Reject, Rejects, Site
 from netspec.ops._axes import axes_of, axis_of
 from netspec.ops._broadcast import broadcast_reach, known
+from netspec.ops._elements import cast
 from netspec.ops._layout import reshaped, size_vector
 from netspec.reach import All, AxisReach, Reach, Same
 from netspec.sizes.dim import Size, SizeField, exact_div, product
@@ -373,4 +374,4 @@ class Cast(Operator):
 
     def onnx(self, site: Site) -> OnnxTerm:
         """Cast."""
-        return op("Cast", In(), to=self.dtype)
+        return cast(In(), self.dtype)

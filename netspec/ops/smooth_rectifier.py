@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, final
 
 from pydantic import Field
 
@@ -16,6 +16,7 @@ from netspec.terms import In, OnnxTerm, Torch, module, op, scalar
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
 
+@final
 class Elu(Activation):
     """`x` above zero, `alpha * (exp(x) - 1)` below.
 
@@ -39,6 +40,7 @@ class Elu(Activation):
         return exponential_below_zero(In(), self.alpha, site.input.dtype)
 
 
+@final
 class Celu(Activation):
     """`x` above zero, `alpha * (exp(x / alpha) - 1)` below: an `elu` whose slope is continuous for every alpha.
 
@@ -67,6 +69,7 @@ class Celu(Activation):
         return op("Mul", exponential_below_zero(op("Div", In(), alpha), 1.0, dtype), alpha)
 
 
+@final
 class Selu(Activation):
     """`scale * x` above zero, `scale * alpha * (exp(x) - 1)` below, with the two constants that keep mean 0 and variance 1
     through layers whose weights have variance `1 / fan_in`.
@@ -90,6 +93,7 @@ class Selu(Activation):
         return op("Mul", exponential_below_zero(In(), SELU_ALPHA, dtype), scalar(SELU_SCALE, dtype))
 
 
+@final
 class Softplus(Activation):
     """`log(1 + exp(beta * x)) / beta`, a smooth `relu`; `x` itself where `beta * x` exceeds `threshold`.
 
@@ -121,6 +125,7 @@ class Softplus(Activation):
         return op("Where", op("Greater", scaled, scalar(self.threshold, dtype)), In(), smooth)
 
 
+@final
 class Gelu(Activation):
     """`x * Φ(x)` with the normal distribution function, `x / 2 * (1 + erf(x / √2))`; or, with `approximate = tanh`,
     `x / 2 * (1 + tanh(√(2/π) (x + 0.044715 x³)))`. The two differ by up to 4.7e-4: a checkpoint belongs to one.
@@ -159,6 +164,7 @@ class Gelu(Activation):
         return op("Mul", op("Mul", In(), number(0.5)), op("Add", gate, number(1.0)))
 
 
+@final
 class Silu(Activation):
     """`x * sigmoid(x)`, also called swish.
 
@@ -180,6 +186,7 @@ class Silu(Activation):
         return gated(In(), In(), site.input.dtype)
 
 
+@final
 class Mish(Activation):
     """`x * tanh(softplus(x))`.
 

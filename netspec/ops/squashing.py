@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, final
 
 from pydantic import Field
 
@@ -22,6 +22,7 @@ def _along(axis: int, rank: int) -> tuple[Reach, ...]:
     return (Reach((axes,)),)
 
 
+@final
 class Sigmoid(Activation):
     """`1 / (1 + exp(-x))`, in (0, 1).
 
@@ -43,6 +44,7 @@ class Sigmoid(Activation):
         return sigmoid(In(), site.input.dtype)
 
 
+@final
 class HardSigmoid(Activation):
     """`min(max(x / 6 + 1/2, 0), 1)`, a piecewise sigmoid.
 
@@ -64,6 +66,7 @@ class HardSigmoid(Activation):
         return op("HardSigmoid", In(), alpha=1 / 6, beta=0.5)
 
 
+@final
 class Tanh(Activation):
     """The hyperbolic tangent, in (-1, 1).
 
@@ -84,6 +87,7 @@ class Tanh(Activation):
         return op("Tanh", In())
 
 
+@final
 class Softsign(Activation):
     """`x / (1 + |x|)`, in (-1, 1).
 
@@ -104,6 +108,7 @@ class Softsign(Activation):
         return op("Softsign", In())
 
 
+@final
 class Softmax(Operator):
     """`exp(x) / Σ exp(x)` along `axis`: positive shares that sum to 1. A row of nothing but -inf is NaN, as in torch.
 
@@ -139,6 +144,7 @@ class Softmax(Operator):
         return op("Softmax", In(), axis=self.axis)
 
 
+@final
 class LogSoftmax(Operator):
     """`x - log Σ exp(x)` along `axis`: the logarithm of `softmax`, without its underflow.
 
@@ -173,6 +179,7 @@ class LogSoftmax(Operator):
         return op("LogSoftmax", In(), axis=self.axis)
 
 
+@final
 class LogSigmoid(Activation):
     """`log(1 / (1 + exp(-x)))`, computed as `-softplus(-x)`: the logarithm of a sigmoid is -inf below about -104.
 
@@ -193,6 +200,7 @@ class LogSigmoid(Activation):
         return op("Neg", op("Softplus", op("Neg", In())))
 
 
+@final
 class Glu(Operator):
     """Halves the input along `axis` and gates one half by the other: `a * sigmoid(b)`.
 

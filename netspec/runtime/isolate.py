@@ -53,21 +53,21 @@ def _alone(graph: g.Graph, node: g.Node, operator: object, types: tuple[TensorTy
     found = operator.shape(types, Needs())  # type: ignore[attr-defined]
     outputs = found if isinstance(found, tuple) else (found,)
     count = len(types)
-    values = [g.Value.model_construct(name=f"x{i}", hint=f"x{i}", dtype=t.dtype, shape=t.shape) for i, t in enumerate(types)]
-    values += [g.Value.model_construct(name=f"y{i}", hint=f"y{i}", dtype=t.dtype, shape=t.shape) for i, t in enumerate(outputs)]
-    ins = tuple(g.Port.model_construct(name=f"x{i}", value=i, origin=None) for i in range(count))
-    outs = tuple(g.Port.model_construct(name=f"y{i}", value=count + i, origin=None) for i in range(len(outputs)))
+    values = [g.Value.trusted(name=f"x{i}", hint=f"x{i}", dtype=t.dtype, shape=t.shape) for i, t in enumerate(types)]
+    values += [g.Value.trusted(name=f"y{i}", hint=f"y{i}", dtype=t.dtype, shape=t.shape) for i, t in enumerate(outputs)]
+    ins = tuple(g.Port.trusted(name=f"x{i}", value=i, origin=None) for i in range(count))
+    outs = tuple(g.Port.trusted(name=f"y{i}", value=count + i, origin=None) for i in range(len(outputs)))
     weights = tuple(_renamed(graph.weights[w]) for w in node.weights)
-    alone = g.Node.model_construct(
+    alone = g.Node.trusted(
         name=LABEL, label=LABEL, op=operator, inputs=tuple(range(count)), outputs=tuple(range(count, len(values))),
         weights=tuple(range(len(weights))), frame=0, origin=node.origin,
     )  # fmt: skip
-    scope = g.Scope.model_construct(label="", path="", parent=None, kind="net", definition="one", arguments=(), doc="", origin=None)
-    return g.Graph.model_construct(
+    scope = g.Scope.trusted(label="", path="", parent=None, kind="net", definition="one", arguments=(), doc="", origin=None)
+    return g.Graph.trusted(
         format="netspec.graph", version=1, name="one", doc="", arguments=(), source="", digest="",
-        sizes=tuple(g.OpenSize.model_construct(name=n, typical=t) for n, t in typical.items()), inputs=ins, outputs=outs,
+        sizes=tuple(g.OpenSize.trusted(name=n, typical=t) for n, t in typical.items()), inputs=ins, outputs=outs,
         values=tuple(values), nodes=(alone,), weights=weights, scopes=(scope,),
-        frames=(g.Frame.model_construct(scope=0, parent=None, inputs=ins, outputs=outs, origin=None),), requirements=(),
+        frames=(g.Frame.trusted(scope=0, parent=None, inputs=ins, outputs=outs, origin=None),), requirements=(),
     )  # fmt: skip
 
 

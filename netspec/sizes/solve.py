@@ -25,8 +25,9 @@ __all__ = ["Condition", "Solution", "solve"]
 
 #: How long the text of a solved condition may be; a longer one is written unsolved.
 MAX_TEXT = 60
-#: How many combinations of residues a condition in several names is split into, to decide it.
+#: How many combinations of residues, and of how many names, a condition is split into, to decide it.
 MAX_CASES = 512
+MAX_NAMES = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,8 @@ def _by_bounds(relation: str, difference: Size) -> bool | None:
 
 def _by_cases(relation: str, difference: Size, open_names: Sequence[str]) -> bool | None:
     """Split every name by its residues; in each case floors dissolve, and the bounds decide more. All must agree."""
+    if len(open_names) > MAX_NAMES:
+        return None
     periods = [_period_in(difference, name) for name in open_names]
     count = 1
     for period in periods:
@@ -140,7 +143,7 @@ def solve(conditions: Iterable[Condition], name: str) -> Solution:
         for condition in conditions:
             others = sorted(condition.names() - {name})
             if others:
-                raise Undecidable(f"{condition.left} {condition.relation} {condition.right} depends on {others[0]} as well")
+                raise Undecidable(f"a condition on {name} depends on {others[0]} as well")
             difference = condition.difference
             if not isinstance(difference, int):
                 differences.append((condition.relation, difference))

@@ -91,7 +91,7 @@ class Builder:
     def on_train(self, c: list[Any], start: int, end: int) -> tree.Train:
         name, net, raw = c
         inside = self.place(raw.start + 1, raw.start + 1 + len(raw.text))
-        return tree.Train(self.place(start, end), name and name.text, net and net.text, raw.text, inside)
+        return tree.Train(self.place(start, end), name and name.text, net and net.text, dedent(raw.text), inside)
 
     def on_parameters(self, c: list[Any], start: int, end: int) -> tuple[tree.Parameter, ...]:
         return tuple(c)

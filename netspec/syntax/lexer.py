@@ -5,11 +5,9 @@ Lexing never fails: what belongs to no terminal becomes a token that no rule acc
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from typing import NamedTuple
 
-from netspec.syntax.tables import Tables
+from netspec.syntax.tables import SIGN, Tables
 
 # The words that begin a statement; everywhere else they are ordinary names.
 LEADING = frozenset("from def block net extern train input output layer init default expect where".split())
@@ -24,7 +22,6 @@ TRIVIA = frozenset(("SPACE", "COMMENT"))
 _BEFORE_STATEMENT = BREAKS | {"", "LBRACE", "RBRACE"}
 _NAMES_FOLLOW = frozenset(("DOT", "AS"))
 _SWALLOWS_LINES = frozenset(("_ARROW", "_ELSE"))
-_LAST_WORD = re.compile(r"->|else")
 
 
 class Token(NamedTuple):
@@ -36,22 +33,22 @@ class Token(NamedTuple):
     end: int
 
 
-def scan(text: str, tables: Tables, start: int = 0, end: int | None = None) -> Iterator[Token]:
-    """All tokens of `text[start:end]`, spaces and comments too, not yet knowing the statement that they stand in."""
-    for match in tables.scanner().finditer(text, start, len(text) if end is None else end):
-        yield Token(match.lastgroup or "", match.group(), match.start(), match.end())
+def scan(text: str, tables: Tables, start: int = 0, end: int | None = None) -> list[Token]:
+    """The tokens of `text[start:end]` but spaces and comments, not yet knowing the statements that they stand in.
 
-
-def significant(text: str, tables: Tables, start: int = 0, end: int | None = None) -> list[Token]:
-    """The tokens that the parser may see: no spaces, no comments; `->` and `else` without the line ends before them."""
+    `->` and `else` are without the line ends that may stand before them.
+    """
     tokens = []
+    signs = tables.signs
     for match in tables.scanner().finditer(text, start, len(text) if end is None else end):
-        kind = match.lastgroup or ""
+        kind = match.lastgroup
         if kind in TRIVIA:
             continue
         first, last = match.span()
         word = match.group()
-        if kind in _SWALLOWS_LINES and len(word) > 2:
+        if kind == SIGN:
+            kind = signs[word]
+        elif kind in _SWALLOWS_LINES and len(word) > 2:
             word = "->" if kind == "_ARROW" else "else"
             first = last - len(word)
         tokens.append(Token(kind, word, first, last))
@@ -87,7 +84,7 @@ def layout(tokens: list[Token], words: dict[str, str], nesting: int) -> tuple[li
                 return out, False
             if kind == "RBRACE":
                 head = heads.pop()
-        elif previous in _NAMES_FOLLOW and token.text in ("true", "false", "none", "and", "or", "not", "else"):
+        elif kind == "_ELSE" and previous in _NAMES_FOLLOW:
             token = Token("NAME", token.text, token.start, token.end)
         if begins and kind != "RBRACE":
             head = kind

@@ -13,7 +13,7 @@ from netspec.syntax.lexer import BREAKS, OPENERS, Token, partners
 from netspec.syntax.tables import Rule, Tables
 
 _CLOSED = frozenset(("EXTERN", "INIT", "TRAIN"))  # their braces hold no statements
-_HEADER = ("IF", "CONSTANT")  # stands in for a broken header, so that the braces after it can be read
+_HEADER = ("IF", "TRUE")  # stands in for a broken header, so that the braces after it can be read
 
 # What `_climb` found out; there are no more keys than the grammar has states and terminals.
 _CLIMBS: dict[tuple[int, int, str], int] = {}

@@ -261,8 +261,8 @@ def _whole(s: Situation) -> Token:
 
 
 # -------------------------------------------------------------------------------------- two things side by side
-_BEGINS_OPERAND = frozenset("NAME NUMBER STRING CONSTANT LSQB NOT".split())
-_ENDS_OPERAND = frozenset("NAME NUMBER STRING CONSTANT RPAR RSQB".split())
+_BEGINS_OPERAND = frozenset("NAME NUMBER STRING TRUE FALSE NONE LSQB NOT".split())
+_ENDS_OPERAND = frozenset("NAME NUMBER STRING TRUE FALSE NONE RPAR RSQB".split())
 
 
 def _missing_comma(s: Situation) -> Finding | None:

@@ -7,6 +7,7 @@ The steps, each in a module of its own: `tables` (the grammar, as an automaton),
 
 from __future__ import annotations
 
+import gc
 from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +18,7 @@ from netspec.source import Place, Source
 from netspec.syntax import tree
 from netspec.syntax.brackets import TEXT, Repairs, balance
 from netspec.syntax.build import Builder
-from netspec.syntax.lexer import OPENERS, Token, collapse_raw, layout, significant
+from netspec.syntax.lexer import OPENERS, Token, collapse_raw, layout, scan
 from netspec.syntax.machine import Machine
 from netspec.syntax.mistakes import Situation, explain, header_without_brace
 from netspec.syntax.placement import settle
@@ -34,7 +35,13 @@ def parse(source: Source, report: Report, limits: Limits = DEFAULT_LIMITS) -> tr
         message = f"the file has {size:,} bytes; at most {limits.file_bytes:,} are read (limit `file_bytes`)"
         report.error("NS001", message, Place(source, 0, 0))
         return tree.Module(source, (tree.Hole(Place(source, 0, len(source.text))),))
-    return _Parser(source, report, limits).module()
+    collects = gc.isenabled()
+    gc.disable()  # a tree has no cycles, and walking it again and again while it grows costs a third of the time
+    try:
+        return _Parser(source, report, limits).module()
+    finally:
+        if collects:
+            gc.enable()
 
 
 class _Parser:
@@ -77,7 +84,7 @@ class _Parser:
     def _tokens(self, start: int, end: int) -> list[Token]:
         """The tokens of a stretch of the text, balanced, with `$END` behind them."""
         text, words, nesting = self.source.text, self.tables.words, self.limits.nesting
-        found = significant(text, self.tables, start, end)
+        found = scan(text, self.tables, start, end)
         tokens, sound = layout(found, words, nesting)
         if not sound:
             repairs = Repairs()

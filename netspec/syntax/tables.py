@@ -23,7 +23,8 @@ from netspec.locate import data_path
 
 STARTS = ("module", "expression")
 BROKEN = ("FOREIGN", "OPEN_STRING", "OPEN_DOC", "QUOTED", "BAD")
-FORMAT = 1
+SIGN = "SIGN"
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +47,22 @@ class Rule:
 class Tables:
     """Everything about the grammar that is needed at run time.
 
-    `terminals` are (name, regular expression) in the order in which they are to be tried; `words` are the reserved
-    words by their text. `states[s]` maps a terminal or nonterminal to the next state, or to `~r` to reduce by rule r.
+    `patterns` are (name, regular expression) in the order in which they are to be tried, `SIGN` among them; `signs` and
+    `words` are the terminals that are one fixed text, by that text: `(`, `++`; `for`. `states[s]` maps a terminal or
+    nonterminal to the next state, or to `~r` to reduce by rule r.
     """
 
-    terminals: list[tuple[str, str]]
+    patterns: list[tuple[str, str]]
+    signs: dict[str, str]
     words: dict[str, str]
-    symbols: dict[str, str]
     rules: list[Rule]
     states: list[dict[str, int]]
     starts: dict[str, int]
     ends: dict[str, int]
 
     def scanner(self) -> re.Pattern[str]:
-        """One regular expression for all terminals; `lastgroup` of a match is the terminal's name."""
-        return re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in self.terminals))
+        """One regular expression for all terminals; `lastgroup` of a match is a name of `patterns`."""
+        return re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in self.patterns))
 
 
 @lru_cache(maxsize=1)
@@ -133,23 +135,25 @@ def _rule(entry: dict[str, Any]) -> list[Any]:
 
 
 def _terminals(terminals: Any) -> dict[str, Any]:
-    """Reserved words, and the other terminals in Lark's order of matching: priority, then the longer one."""
-    words, patterns, symbols = {}, [], {}
+    """Fixed texts by their text, and patterns in Lark's order of matching: priority, then the longer one."""
+    words, signs, patterns = {}, {}, []
     for terminal in sorted(terminals, key=lambda t: (-t.priority, -t.pattern.max_width, -len(t.pattern.value), t.name)):
         literal = terminal.pattern.value
-        if terminal.pattern.type == "str":
-            symbols[terminal.name] = literal
-        if terminal.pattern.type == "str" and literal.isidentifier():
+        if terminal.pattern.type == "re":
+            patterns.append([terminal.priority, terminal.name, terminal.pattern.to_regexp()])
+        elif literal.isidentifier():
             words[literal] = terminal.name
         else:
-            patterns.append([terminal.name, terminal.pattern.to_regexp()])
-    return {"terminals": patterns, "words": words, "symbols": symbols}
+            signs[literal] = terminal.name
+    patterns.append([-0.5, SIGN, "|".join(re.escape(sign) for sign in sorted(signs, key=len, reverse=True))])
+    ordered = sorted(patterns, key=lambda entry: -entry[0])
+    return {"patterns": [entry[1:] for entry in ordered], "signs": signs, "words": words}
 
 
 def _from_json(data: dict[str, Any]) -> Tables:
     rules = [Rule(origin, size, action, tuple(recipe)) for origin, size, action, recipe in data["rules"]]
-    terminals = [(name, pattern) for name, pattern in data["terminals"]]
-    return Tables(terminals, data["words"], data["symbols"], rules, data["states"], data["starts"], data["ends"])
+    patterns = [(name, pattern) for name, pattern in data["patterns"]]
+    return Tables(patterns, data["signs"], data["words"], rules, data["states"], data["starts"], data["ends"])
 
 
 # --------------------------------------------------------------------------------------------------- the cache

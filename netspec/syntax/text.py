@@ -53,7 +53,7 @@ def label_parts(text: str, offset: int, complain: Complaint) -> list[str | tuple
 
 
 def dedent(text: str) -> str:
-    """A documentation string as it reads: without the indentation that its lines share, and no blank lines around it."""
+    """A text of several lines without the indentation that they share, and with no blank lines around it."""
     first, *rest = (line.rstrip() for line in text.expandtabs().splitlines() or [""])
     margin = min((len(line) - len(line.lstrip()) for line in rest if line), default=0)
     return "\n".join([first.lstrip(), *(line[margin:] for line in rest)]).strip("\n")

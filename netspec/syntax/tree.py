@@ -6,12 +6,13 @@ the rest of a file can still be read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from netspec.record import record
 from netspec.source import Place, Source
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Node:
     """Anything in the tree: it knows where it stands. Equality ignores the place, so that trees can be compared."""
 
@@ -25,7 +26,7 @@ class Expr(Node):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Literal(Expr):
     """`3`, `0.1`, `"text"`, `true`, `none`. `text` is as written (a formatter must not change `1e-4`)."""
 
@@ -33,28 +34,28 @@ class Literal(Expr):
     text: str = field(compare=False, default="")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Name(Expr):
     """A name: of a binding, a parameter, an operator, a block, a def or an open size."""
 
     id: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListExpr(Expr):
     """`[a, b]`."""
 
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TupleExpr(Expr):
     """`(a, b)`: several tensors for an operator of several inputs, or a size an axis."""
 
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Comprehension(Expr):
     """`[item for target in over if condition]`; `targets` has one name, or several to unpack (`for i, c in …`)."""
 
@@ -64,7 +65,7 @@ class Comprehension(Expr):
     condition: Expr | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Range(Expr):
     """`a..b`: half-open; counts down where `a > b`. Also the inside of `e[1..3]`."""
 
@@ -72,7 +73,7 @@ class Range(Expr):
     stop: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unary(Expr):
     """`-x`, `not x`."""
 
@@ -80,7 +81,7 @@ class Unary(Expr):
     operand: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Binary(Expr):
     """`a op b` with op one of `+ - * / // % ^ == != < <= > >= and or`. `op_place` marks the operator sign."""
 
@@ -90,7 +91,7 @@ class Binary(Expr):
     op_place: Place = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Concat(Expr):
     """`a ++ b ++ c`, as one operation. `op_place` marks the first `++`."""
 
@@ -98,7 +99,7 @@ class Concat(Expr):
     op_place: Place = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Conditional(Expr):
     """`then if condition else otherwise`."""
 
@@ -107,7 +108,7 @@ class Conditional(Expr):
     otherwise: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Argument(Node):
     """One argument of a call: positional where `name` is None."""
 
@@ -115,7 +116,7 @@ class Argument(Node):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Call(Expr):
     """`function(arguments)`."""
 
@@ -123,7 +124,7 @@ class Call(Expr):
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Attribute(Expr):
     """`x.channels`, `f.c4`."""
 
@@ -131,7 +132,7 @@ class Attribute(Expr):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Index(Expr):
     """`a[i]`, `a[1..3]`."""
 
@@ -139,7 +140,7 @@ class Index(Expr):
     index: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Arrow(Expr):
     """`left -> right`: apply a layer to a tensor, or join two layers. Left-associative."""
 
@@ -147,7 +148,7 @@ class Arrow(Expr):
     right: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Label(Expr):
     """`value as name`, `value as name[index]`, `value as "text {expression}"`.
 
@@ -160,7 +161,7 @@ class Label(Expr):
     pieces: tuple[str | Expr, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ExprHole(Expr):
     """Where an expression was broken; already reported."""
 
@@ -172,7 +173,7 @@ class Stmt(Node):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Parameter(Node):
     """A parameter of a block, net, def or extern: `name` or `name = default`."""
 
@@ -180,7 +181,7 @@ class Parameter(Node):
     default: Expr | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Dim(Node):
     """One entry of a written shape: an expression, or `NAME = typical`. `typical` is None for the former."""
 
@@ -188,7 +189,7 @@ class Dim(Node):
     typical: Expr | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Shape(Node):
     """A written type: `int64 [N, T = 128]`, `[N, 3, H, W]`. `dtype` is None where it is not written."""
 
@@ -196,7 +197,7 @@ class Shape(Node):
     dims: tuple[Dim, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Input(Stmt):
     """`input name`, `input name: [dims]`."""
 
@@ -205,7 +206,7 @@ class Input(Stmt):
     name_place: Place = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Output(Stmt):
     """`output expr`, `output name = expr`, `output name: [dims] = expr`."""
 
@@ -214,7 +215,7 @@ class Output(Stmt):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Target(Node):
     """The left side of a binding: `name`, or `family[index]`."""
 
@@ -222,7 +223,7 @@ class Target(Node):
     index: Expr | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Bind(Stmt):
     """`name = expr`, `name: [dims] = expr`, `a, b = expr`, `family[i] = expr`."""
 
@@ -231,7 +232,7 @@ class Bind(Stmt):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LayerBind(Stmt):
     """`layer f = L`: one set of weights, shared by every application."""
 
@@ -240,7 +241,7 @@ class LayerBind(Stmt):
     index: Expr | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class For(Stmt):
     """`for i in a..b { … }`, `for i, w in enumerate(ws) { … }`."""
 
@@ -249,14 +250,14 @@ class For(Stmt):
     body: tuple[Stmt, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class If(Stmt):
     """`if c { … } else if d { … } else { … }`: `branches` pairs conditions with bodies; a None condition is `else`."""
 
     branches: tuple[tuple[Expr | None, tuple[Stmt, ...]], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Default(Stmt):
     """`default conv(bias = false)`."""
 
@@ -264,21 +265,21 @@ class Default(Stmt):
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Expect(Stmt):
     """`expect expr`, decided while compiling."""
 
     condition: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Where(Stmt):
     """`where expr`: a stated restriction on the open sizes."""
 
     condition: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InitRule(Node):
     """`selector: initializer, bias = zeros`: `arguments` are positional (the weight) or named by the parameter."""
 
@@ -286,14 +287,14 @@ class InitRule(Node):
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Init(Stmt):
     """`init { rules }`."""
 
     rules: tuple[InitRule, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Train(Stmt):
     """`train { … }`, `train name of net { … }`: its inside is kept as text (`body`, standing at `body_place`)."""
 
@@ -303,7 +304,7 @@ class Train(Stmt):
     body_place: Place = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Import(Stmt):
     """`from "path.net" import a, b as c`, `from zoo.resnet import bottleneck`. `names` pairs name with alias."""
 
@@ -312,7 +313,7 @@ class Import(Stmt):
     names: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Def(Stmt):
     """`def name(params) = expr`."""
 
@@ -322,7 +323,7 @@ class Def(Stmt):
     doc: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Block(Stmt):
     """`block name(params) { … }`. A documentation string that opens the body is `doc`, not a statement."""
 
@@ -332,7 +333,7 @@ class Block(Stmt):
     doc: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Net(Stmt):
     """`net name(params) { … }`, or a variant `net name(params) = base(arguments)`, which may add `{ expect … }`."""
 
@@ -343,7 +344,7 @@ class Net(Stmt):
     doc: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Extern(Stmt):
     """`extern name(params) { input …; output … : [dims]; torch "package.module:Class"; onnx "domain::Op" }`."""
 
@@ -356,14 +357,14 @@ class Extern(Stmt):
     doc: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hole(Stmt):
     """A statement that could not be read; already reported. `names` are those that it may have bound or declared."""
 
     names: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Module:
     """A whole file."""
 

@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from zoo_reference import DEFAULT_SIZES, FAMILY, SIZES, build, digest, fill, image, spec_of, write
 
 import netspec
+from tests.specs.zoo_reference import DEFAULT_SIZES, FAMILY, SIZES, build, digest, fill, image, spec_of, write
 
 NAMES = [name for names in FAMILY.values() for name in names]
-#: those whose weights fit in 60 MB: a run of these says something about each file but AlexNet's and VGG's
-SMALL = {"resnet18", "densenet121", "googlenet", "squeezenet1_0", "squeezenet1_1", "mobilenet_v2"}
-SIZED = [pytest.param(name, marks=() if name in SMALL else (pytest.mark.slow,)) for name in NAMES]
+#: one of each shape, in outputs: the others differ from these by depth alone
+SMALL = ["resnet18", "densenet121", "googlenet", "squeezenet1_0", "squeezenet1_1", "mobilenet_v2"]
+LARGE = ["alexnet", "vgg11_bn", "resnet50", "resnext50_32x4d", "wide_resnet50_2"]
+SIZED = [*SMALL, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)]
 
 
 @pytest.fixture(scope="module", params=NAMES)

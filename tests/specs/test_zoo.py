@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from zoo_reference import fill, image, write
 
 import netspec
 from netspec.sizes.dim import evaluate
+from tests.specs.zoo_reference import fill, image, write
 
 SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.net"))
 
@@ -171,7 +171,7 @@ def test_resnet_200_has_200_layers() -> None:
 # ----------------------------------------------------------------------------------------------------------- U-Nets
 def test_the_papers_unet_makes_388_of_572() -> None:
     net = netspec.load("zoo.unet:unet_valid")
-    assert net.graph.typical == {"H": 572, "W": 572}
+    assert net.graph.typical == {"N": 1, "H": 572, "W": 572}
     assert output_at_typical(net) == (2, 388, 388)
     assert net.summary().parameters == 31_030_658
 

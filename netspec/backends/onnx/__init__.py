@@ -1,5 +1,5 @@
 """The ONNX back end: a graph as an ONNX model, written without importing onnx or protobuf."""
 
-from netspec.backends.onnx.write import OPSETS, OnnxOptions, model_bytes, write_model
+from netspec.backends.onnx.write import OPSETS, OnnxOptions, model_bytes, save
 
-__all__ = ["OPSETS", "OnnxOptions", "model_bytes", "write_model"]
+__all__ = ["OPSETS", "OnnxOptions", "model_bytes", "save"]

@@ -159,6 +159,13 @@ DIMENSION = Message(dim_value=("int", 1), dim_param=("string", 2))
 OPSET = Message(domain=("string", 1), version=("int", 2))
 ENTRY = Message(key=("string", 1), value=("string", 2))
 
+#: Attributes that are floats in every operator of ONNX that has them, and those that name an element type.
+_FLOATS_BY_NAME = frozenset(
+    "activation_alpha activation_beta alpha beta bias clip cubic_coeff_a epsilon extrapolation_value gamma high lambd low mean "
+    "momentum ratio scale softcap spatial_scale value_float value_floats".split()
+)
+_ELEMENTS_BY_NAME = frozenset(("to", "dtype", "output_dtype", "stash_type", "softmax_precision"))
+
 #: AttributeProto.AttributeType.
 _FLOAT, _INT, _STRING, _TENSOR, _FLOATS, _INTS, _STRINGS = 1, 2, 3, 4, 6, 7, 8
 
@@ -191,8 +198,13 @@ def tensor(name: str | None, dtype: str, shape: tuple[int, ...], raw: bytes) -> 
 def attribute(name: str, value: Any) -> bytes:
     """An AttributeProto. The kind follows the Python type; a tuple with a float in it is one of floats.
 
-    A tensor is given as its encoded TensorProto. Raises TypeError for what an attribute cannot hold.
+    Where ONNX wants a float a whole number will do, and the name of an element type where it wants its number. A tensor is
+    given as its encoded TensorProto. Raises TypeError for what an attribute cannot hold.
     """
+    if name in _FLOATS_BY_NAME:
+        value = tuple(map(float, value)) if isinstance(value, (tuple, list)) else float(value)
+    elif name in _ELEMENTS_BY_NAME and isinstance(value, str):
+        value = ELEMENT[value]
     if isinstance(value, (bool, int)):
         return ATTRIBUTE.encode(name=name, i=value, type=_INT)
     if isinstance(value, float):

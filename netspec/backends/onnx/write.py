@@ -13,7 +13,7 @@ from functools import partial
 from io import BytesIO
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from netspec.backends.onnx import wire
 from netspec.backends.onnx.fold import fold_norms
@@ -48,13 +48,16 @@ class OnnxOptions:
     fold: bool = False
 
 
-def write_model(path: str | os.PathLike[str], graph: Graph, weights: Weights, **options: Any) -> None:
-    """Write the graph as an ONNX file, atomically; `options` are those of `OnnxOptions`.
+DEFAULT_OPTIONS = OnnxOptions()
+
+
+def save(graph: Graph, path: str | os.PathLike[str], weights: Weights, options: OnnxOptions = DEFAULT_OPTIONS) -> None:
+    """Write the graph as an ONNX file, atomically.
 
     Raises Refusal: NS020 where the file cannot be written, NS701 to NS703 where the model cannot be made.
     """
     location = f"{Path(path).name}.data"
-    plan = _plan(graph, OnnxOptions(**options), weights, location)
+    plan = _plan(graph, options, weights, location)
     if not plan.external:
         write_together([(path, plan.write_model)])
         return
@@ -62,9 +65,9 @@ def write_model(path: str | os.PathLike[str], graph: Graph, weights: Weights, **
     write_together([(data, plan.write_data), (path, plan.write_model)])
 
 
-def model_bytes(graph: Graph, weights: Weights, **options: Any) -> bytes:
+def model_bytes(graph: Graph, weights: Weights, options: OnnxOptions = DEFAULT_OPTIONS) -> bytes:
     """The whole model in memory. Raises Refusal NS702 past 2 GiB: only a pair of files can hold more."""
-    plan = _plan(graph, OnnxOptions(**options), weights, "")
+    plan = _plan(graph, options, weights, "")
     if plan.external:
         raise Refusal("NS702", "the model is larger than the 2 GiB that one ONNX file can hold", helps=("save it to a file",))
     buffer = BytesIO()

@@ -41,25 +41,6 @@ class ModuleClass:
         return list(dict.fromkeys(f.number for f in walk(self.members) if isinstance(f, ClassName)))
 
 
-@dataclass(slots=True)
-class Draft:
-    """One instance: its place, how its members are made, and its bodies."""
-
-    place: Place
-    members: list[tuple[str, Form]]
-    bodies: list[Body]
-
-    def forms(self) -> list[Form]:
-        """Everything that has constants, in one list."""
-        inside = Sequence(tuple(form for _, form in _gathered(self.members))) if self.place.holds == LIST else Members(tuple(self.members))
-        return [inside, *(step.form for body in self.bodies for step in body.steps)]
-
-    def key(self) -> Any:
-        """Equal for instances that one class can serve."""
-        fixed = [(body.inputs, [step.targets for step in body.steps], body.returns, sorted(body.sizes)) for body in self.bodies]
-        return repr(([skeleton(form) for form in self.forms()], fixed))
-
-
 class Classes:
     """All classes of a graph's source. `construction` says how each place is made by the one that holds it."""
 
@@ -89,9 +70,8 @@ class Classes:
         for place in places:
             draft = self._draft(place)
             drafts[draft.key()].append(draft)
-        inline = len(drafts) > 1 or len(places) == 1
         for group in drafts.values():
-            self._settle(group, inline)
+            self._settle(group, inline=len(group) == 1 or 2 * len(drafts) > len(places))
 
     def _settle(self, group: list[Draft], inline: bool) -> None:
         """One class for instances of one skeleton, or `nn.Sequential` in place."""
@@ -118,7 +98,7 @@ class Classes:
     def _family(self, place: Place) -> Form:
         kind = "Parameter" if all(child.parameter for child in place.children.values()) else "Module"
         if place.holds == LIST:
-            return Apply(Text(f"nn.{kind}List"), (Sequence(tuple(f for _, f in _gathered(self._members(place))), "["),))
+            return Apply(Text(f"nn.{kind}List"), (Sequence(tuple(f for _, f in gathered(self._members(place))), "["),))
         if place.holds == TABLE:
             return Apply(Text(f"nn.{kind}Dict"), (Table(tuple(self._members(place))),))
         return Members(tuple(self._members(place)))
@@ -135,7 +115,7 @@ class Classes:
 
     def _sequential(self, draft: Draft) -> Form:
         if draft.place.holds == LIST:
-            return Apply(Text("nn.Sequential"), tuple(form for _, form in _gathered(draft.members)))
+            return Apply(Text("nn.Sequential"), tuple(form for _, form in gathered(draft.members)))
         pairs = tuple(Sequence((Text(quote(label)), form)) for label, form in draft.members)
         return Apply(Text("nn.Sequential"), (Apply(Text("OrderedDict"), (Sequence(pairs, "["),)),))
 
@@ -151,7 +131,8 @@ class Classes:
             rows = zip(*(constants(form) for form in column))
             lifted.append(with_constants(column[0], iter([lifting.lift(list(row)) for row in rows])))
         members, forms = lifted[0], iter(lifted[1:])
-        bodies = [replace(body, steps=[replace(step, form=next(forms)) for step in body.steps]) for body in first.bodies]
+        bodies = [] if sequential else first.bodies
+        bodies = [replace(body, steps=[replace(step, form=next(forms)) for step in body.steps]) for body in bodies]
         parameters = {name: lifting.columns[name] for name in lifting.parameters()}
         made = ModuleClass(len(self.classes), self.stem(first.place), scope.doc, first.place, sequential, members, bodies, parameters)
         self.classes.append(made)
@@ -171,44 +152,6 @@ class Classes:
         leading = next((i for i, name in enumerate(names) if name not in self.channels and name not in ("in_channels", "in_features")), len(names))
         values = [Literal(made.parameters[name][index], name) for name in names]
         return Apply(ClassName(made.number), tuple(values[:leading]), tuple(zip(names[leading:], values[leading:])))
-
-
-def is_sequential(draft: Draft) -> bool:
-    """Whether the instance does what `nn.Sequential` does: its parts in order, each on what the one before gave."""
-    if len(draft.bodies) != 1 or not draft.members:
-        return False
-    body = draft.bodies[0]
-    labels = list(draft.place.children)
-    if len(body.inputs) != 1 or body.sizes or len(body.steps) != len(labels):
-        return False
-    if not all(label.isdigit() or attribute(label) for label in labels):
-        return False
-    value = body.inputs[0]
-    for label, step in zip(labels, body.steps):
-        child = draft.place.children[label]
-        if child.parameter or child.family or len(step.targets) != 1 or not _plain_call(step.form, label, value):
-            return False
-        value = step.targets[0]
-    return body.returns == (value,)
-
-
-def _plain_call(form: Form, label: str, value: int) -> bool:
-    return isinstance(form, Apply) and form.function == Child((label,)) and form.arguments == (Local(value),) and not form.keywords
-
-
-def _gathered(members: list[tuple[str, Form]]) -> list[tuple[str, Form]]:
-    """The members with runs of equal ones as one `Repeat`."""
-    result: list[tuple[str, Form]] = []
-    keys = [exact(form) for _, form in members]
-    start = 0
-    while start < len(members):
-        stop = start + 1
-        while stop < len(members) and keys[stop] == keys[start]:
-            stop += 1
-        label, form = members[start]
-        result.append((label, Repeat(form, Literal(stop - start, "depth")) if stop - start > 1 else form))
-        start = stop
-    return result
 
 
 def _groups(root: Place, stem: Any) -> Iterator[list[Place]]:

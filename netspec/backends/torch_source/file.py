@@ -7,6 +7,7 @@ from collections import Counter
 
 from netspec.backends.torch_source.classes import Classes, ModuleClass
 from netspec.backends.torch_source.form import Apply, Form, Members, Sequence, Text
+from netspec.backends.torch_source.initial import reset_parameters
 from netspec.backends.torch_source.layout import INDENT, WIDTH, Writer
 from netspec.backends.torch_source.lift import annotation
 from netspec.backends.torch_source.lower import Body, Lowering
@@ -27,6 +28,7 @@ class File:
         self.classes = Classes(self.lowering, build_tree(self.lowering)).classes
         self.order = _dependencies_first(self.classes)
         self.supports = _supports(self.lowering)
+        self.reset = reset_parameters(self.lowering)
         self.taken = {support.name for support in self.supports}
         self.names = name_classes(self.order, self.taken)
         self.outputs_name = unique(f"{self.names[self.order[-1].number]}Outputs", self.taken)
@@ -57,6 +59,8 @@ class File:
         if not made.sequential:
             for number, body in enumerate(made.bodies, 1):
                 lines += ["", *self.forward(made, body, "" if number == 1 else str(number))]
+        if made is self.order[-1] and self.reset:
+            lines += ["", *self.reset]
         return "\n".join(lines)
 
     def constructor(self, made: ModuleClass) -> list[str]:
@@ -69,7 +73,8 @@ class File:
             return lines + writer.lines(Apply(Text("super().__init__"), made.members.items), 2)
         lines.append(f"{INDENT * 2}super().__init__()")
         lines += [f"{INDENT * 2}self.{name} = {name}" for name in made.stored()]
-        return lines + _members(writer, made, made.members)
+        lines += _members(writer, made, made.members)
+        return lines + [f"{INDENT * 2}self.reset_parameters()"] if self.reset and made is self.order[-1] else lines
 
     def forward(self, made: ModuleClass, body: Body, number: str) -> list[str]:
         """One `forward`."""

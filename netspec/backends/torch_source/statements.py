@@ -34,7 +34,8 @@ def nest(body: Body, writer: Writer, lengths: Lengths, several: str) -> list[Ste
             done.append(step)
     values = tuple(Local(value) for value in body.returns)
     returned: Form = Apply(Text(several), values) if several else values[0] if len(values) == 1 else Sequence(values)
-    return [*done, _take_in(Step((), returned), waiting, done, body, writer)]
+    final = _take_in(Step((), returned), waiting, done, body, writer)
+    return [*done, final]
 
 
 def _take_in(step: Step, waiting: dict[int, Step], done: list[Step], body: Body, writer: Writer) -> Step:
@@ -108,13 +109,14 @@ class Variables:
         hint = self.body.names.get(target)
         if hint:
             return unique(identifier(hint), busy)
+        later = self._later(target)
+        if later and later not in busy:
+            return later
         for local in used(step.form):
             name = self.names[local]
             if name in free and (local not in self.body.inputs or name in _PLAIN_NAMES) and local not in self.body.sizes:
                 return name
-        later = self._later(target)
-        plain = [_PLAIN_NAMES[0], *([later] if later else []), *_PLAIN_NAMES[1:]]
-        return next((name for name in plain if name not in busy), None) or unique("x", set(busy))
+        return next((name for name in _PLAIN_NAMES if name not in busy), None) or unique("x", set(busy))
 
     def _later(self, target: int) -> str | None:
         """The spec's word for what becomes of a value, so that a pipeline goes by one name."""
@@ -123,7 +125,7 @@ class Variables:
             if len(following) != 1 or len(following[0].targets) != 1:
                 return None
             target = following[0].targets[0]
-        return identifier(self.body.names[target])
+        return None if target in self.body.returns else identifier(self.body.names[target])
 
 
 def forward_lines(body: Body, writer: Writer, lengths: Lengths, several: str = "") -> list[str]:
@@ -151,7 +153,9 @@ def _narrow(step: Step, fresh: Iterator[int], writer: Writer) -> list[Step]:
 
 def _statement(step: Step, names: dict[int, str], writer: Writer, lengths: Lengths) -> list[str]:
     if not step.targets:
-        return writer.lines(step.form, 2, "return ")
+        lines = writer.lines(step.form, 2, "return ")
+        tuple_ = isinstance(step.form, Sequence) and len(lines) == 1
+        return [lines[0].replace("(", "", 1)[:-1]] if tuple_ else lines
     if step.loop is not None:
         return _loop(step, step.loop, names, writer, lengths(step.loop.family))
     targets = ", ".join(names[target] for target in step.targets)

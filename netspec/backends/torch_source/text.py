@@ -16,10 +16,9 @@ def docstring(text: str, indent: int) -> list[str]:
     lines = [_escaped(line) for line in _dedented(text)]
     if not lines:
         return []
-    last = lines[-1][:-1] + '\\"' if lines[-1].endswith('"') else lines[-1]
-    lines = [*lines[:-1], last]
     if len(lines) == 1:
-        return [f'{room}"""{lines[0]}"""']
+        line = lines[0][:-1] + '\\"' if lines[0].endswith('"') else lines[0]
+        return [f'{room}"""{line}"""']
     return [f'{room}"""{lines[0]}', *(f"{room}{line}" if line else "" for line in lines[1:]), f'{room}"""']
 
 

@@ -6,26 +6,26 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
-from netspec.backends.onnx import model_bytes
-from netspec.backends.weights import Given, Initial
+from netspec.backends.onnx import OnnxOptions, model_bytes
+from netspec.backends.weights import Arrays, Initial
 from netspec.sizes.dim import Dim
 from tests.backends import networks as nets
 
 
-def random_weights(graph) -> Given:
+def random_weights(graph) -> Arrays:
     """Weights that hide nothing: statistics and affine parameters are random, variances in [0.01, 3]."""
     rng = np.random.default_rng(0)
     arrays = {}
     for t in graph.weights:
         value = rng.uniform(0.01, 3, t.shape) if t.local == "running_var" else rng.standard_normal(t.shape)
         arrays[t.name] = np.asarray(value).astype(t.dtype)
-    return Given(arrays)
+    return Arrays(arrays)
 
 
 def folded(graph, feeds) -> list[str]:
     """Check that folding changes numbers by rounding only; the operators that are left."""
     weights = random_weights(graph)
-    plain, fold = model_bytes(graph, weights), model_bytes(graph, weights, fold=True)
+    plain, fold = model_bytes(graph, weights), model_bytes(graph, weights, OnnxOptions(fold=True))
     model = onnx.load_from_string(fold)
     onnx.checker.check_model(model, full_check=True)
     for a, b in zip(*(ort.InferenceSession(m).run(None, feeds) for m in (plain, fold))):
@@ -74,4 +74,4 @@ def test_shared_weights_are_not_folded():
 
 def test_fold_keeps_the_seed():
     graph = nets.small()
-    assert model_bytes(graph, Initial(1), fold=True) == model_bytes(graph, Initial(1), fold=True)
+    assert model_bytes(graph, Initial(1), OnnxOptions(fold=True)) == model_bytes(graph, Initial(1), OnnxOptions(fold=True))

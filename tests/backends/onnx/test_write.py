@@ -12,9 +12,9 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from netspec.backends.onnx import model_bytes, write_model
+from netspec.backends.onnx import OnnxOptions, model_bytes, save
 from netspec.backends.onnx.lower import lower
-from netspec.backends.weights import Given, Initial
+from netspec.backends.weights import Arrays, Initial
 from netspec.diagnostics.model import Refusal
 from netspec.sizes.dim import Dim, evaluate, maximum, minimum, show
 from tests.backends import networks as nets
@@ -156,14 +156,14 @@ def test_names_that_collide():
 
 @pytest.mark.parametrize("opset", [17, 18, 21, 24, 26])
 def test_opsets(opset):
-    data = model_bytes(nets.small(), Initial(0), opset=opset)
+    data = model_bytes(nets.small(), Initial(0), OnnxOptions(opset=opset))
     assert checked(data).opset_import[0].version == opset
     run(data, {"image": np.zeros((1, 3, 6, 5), "float32")})
 
 
 def test_unknown_opset():
     with pytest.raises(Refusal, match="NS703"):
-        model_bytes(nets.small(), Initial(0), opset=3)
+        model_bytes(nets.small(), Initial(0), OnnxOptions(opset=3))
 
 
 @pytest.mark.parametrize("external", [False, True])
@@ -172,7 +172,7 @@ def test_files(tmp_path, external):
     x = b.input("x", N, 700)
     graph = b.graph(y=b.add("fc2", nets.Linear(features=3), b.add("fc", nets.Linear(features=2000), x)))
     path = tmp_path / "net.onnx"
-    write_model(path, graph, Initial(1), external=external)
+    save(graph, path, Initial(1), OnnxOptions(external=external))
     assert sorted(p.name for p in tmp_path.iterdir()) == (["net.onnx", "net.onnx.data"] if external else ["net.onnx"])
     onnx.checker.check_model(str(path), full_check=True)
     value = np.random.default_rng(0).standard_normal((2, 700)).astype("float32")
@@ -190,10 +190,10 @@ def test_a_failed_pair_leaves_the_old_one(tmp_path):
     x = b.input("x", N, 70)
     graph = b.graph(y=b.add("fc", nets.Linear(features=20), x))
     path = tmp_path / "net.onnx"
-    write_model(path, graph, Initial(1), external=True)
+    save(graph, path, Initial(1), OnnxOptions(external=True))
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
     with pytest.raises(Refusal, match="NS605"):
-        write_model(path, graph, Given({}), external=True)
+        save(graph, path, Arrays({}), OnnxOptions(external=True))
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 

@@ -1,0 +1,38 @@
+"""A tensor in a file: known by its header, read when it is needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from netspec.diagnostics.model import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A tensor in a weights file. `load` reads it in its shape (bfloat16 as the uint16 of its bits), in any thread."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    load: Callable[[], np.ndarray]
+
+    def __str__(self) -> str:
+        return f"{self.dtype} {list(self.shape)}"
+
+
+def malformed(path: str | os.PathLike[str], why: str) -> Refusal:
+    """The refusal of a file that is not what its name says."""
+    return Refusal("NS622", f"{os.fspath(path)} is damaged or no {kind(path)} file: {why}")
+
+
+def too_much(path: str | os.PathLike[str], why: str) -> Refusal:
+    """The refusal of a file past a bound."""
+    return Refusal("NS625", f"{os.fspath(path)} is refused: {why}")
+
+
+def kind(path: str | os.PathLike[str]) -> str:
+    """The file's suffix, in lower case: `.safetensors`."""
+    return os.path.splitext(os.fspath(path))[1].lower()

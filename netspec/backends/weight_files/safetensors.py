@@ -1,0 +1,153 @@
+"""Reading and writing `.safetensors`: eight bytes of length, a JSON header, and the tensors' bytes end to end.
+
+The header is parsed and checked here, before anything else sees it: the format's own rules (no duplicate names, no overlap,
+no hole, sizes that match) are what makes such a file safe. See https://github.com/huggingface/safetensors, "Format".
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Sequence
+from functools import partial
+from math import prod
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from netspec.backends.stream import Slot, reserve, stream
+from netspec.backends.weight_files.entry import Entry, malformed, too_much
+from netspec.backends.weights import Weights
+from netspec.files import write_all, write_atomic
+from netspec.graph import Tensor
+from netspec.sizes.tensor import DTYPES
+
+#: The largest header that the format allows.
+HEADER_LIMIT = 100_000_000
+#: How axes and sizes may be written: more is no tensor that anybody stores.
+_MOST_AXES = 64
+
+_NAMES = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "I64": "int64",
+    "I32": "int32",
+    "I8": "int8",
+    "U8": "uint8",
+    "BOOL": "bool",
+}
+#: Element types that the format has and we do not: readable names, and bytes of an element.
+_FOREIGN = {"I16": 2, "U16": 2, "U32": 4, "U64": 8, "F8_E4M3": 1, "F8_E5M2": 1, "C64": 8}
+_CODES = {ours: theirs for theirs, ours in _NAMES.items()}
+
+
+def read_safetensors(path: str, most: int) -> dict[str, Entry]:
+    """The tensors of a file, by name; at most that many. Nothing but the header is read yet.
+
+    Raises Refusal: NS622 where the file breaks a rule of the format, NS625 past a bound. OSError where it cannot be opened.
+    """
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise malformed(path, "it is no regular file")
+        length = int.from_bytes(file.read(8), "little")
+        if size < 8 or length > min(size - 8, HEADER_LIMIT):
+            raise malformed(path, "its header is longer than the file")
+        header = _parse(path, file.read(length))
+    if len(header) > most:
+        raise too_much(path, f"it has {len(header):,} tensors, more than {most:,}")
+    found = {name: _entry(path, name, value) for name, value in header.items()}
+    _tile(path, found, size - 8 - length)
+    return {name: Entry(dtype, shape, partial(_load, path, 8 + length + start, dtype, shape)) for name, (dtype, shape, start, _) in found.items()}
+
+
+def _parse(path: str, raw: bytes) -> dict[str, Any]:
+    """The header's tensors, without its metadata."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        table = dict(pairs)
+        if len(table) != len(pairs):
+            raise malformed(path, "its header names something twice")
+        return table
+
+    try:
+        header = json.loads(raw.decode("utf-8"), object_pairs_hook=unique)
+    except (ValueError, RecursionError):
+        raise malformed(path, "its header is not JSON") from None
+    if not isinstance(header, dict) or not raw.startswith(b"{"):
+        raise malformed(path, "its header is no table")
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise malformed(path, "its metadata is no table of strings")
+    return header
+
+
+def _entry(path: str, name: str, value: Any) -> tuple[str, tuple[int, ...], int, int]:
+    """Dtype, shape, first byte and byte after the last of one tensor."""
+    if not isinstance(value, dict) or value.keys() != {"dtype", "shape", "data_offsets"}:
+        raise malformed(path, f"{name!r} is not described by dtype, shape and data_offsets")
+    code, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
+    if not isinstance(code, str) or code not in _NAMES and code not in _FOREIGN:
+        raise malformed(path, f"{name!r} has an unknown dtype")
+    if not _sizes(shape) or len(shape) > _MOST_AXES or not _sizes(offsets) or len(offsets) != 2:
+        raise malformed(path, f"the shape or place of {name!r} is not a list of sizes")
+    dtype = _NAMES.get(code, code.lower())
+    width = DTYPES[dtype] if code in _NAMES else _FOREIGN[code]
+    if offsets[1] - offsets[0] != prod(shape) * width:
+        raise malformed(path, f"{name!r} has another number of bytes than its shape says")
+    return dtype, tuple(shape), offsets[0], offsets[1]
+
+
+def _sizes(value: Any) -> bool:
+    return isinstance(value, list) and all(type(size) is int and 0 <= size < 1 << 62 for size in value)
+
+
+def _tile(path: str, found: dict[str, tuple[str, tuple[int, ...], int, int]], size: int) -> None:
+    """Check that the tensors lie one after the other and fill the file."""
+    end = 0
+    for name, (_, _, start, stop) in sorted(found.items(), key=lambda item: item[1][2:]):
+        if start != end:
+            raise malformed(path, f"{name!r} overlaps another tensor, or leaves a hole before it")
+        end = stop
+    if end != size:
+        raise malformed(path, "its tensors do not fill it")
+
+
+def _load(path: str, offset: int, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+    """The tensor, mapped from the file. Pages are read when they are looked at."""
+    element = np.dtype("uint16" if dtype == "bfloat16" else dtype).newbyteorder("<")
+    if not prod(shape):
+        return np.empty(shape, element)
+    mapped = np.memmap(path, element, "r", offset, (prod(shape),))
+    if dtype == "bool" and mapped.view("uint8").max() > 1:
+        raise malformed(path, "a truth value is neither 0 nor 1")
+    return mapped.reshape(shape)
+
+
+def write_safetensors(path: str | os.PathLike[str], tensors: Sequence[Tensor], weights: Weights) -> None:
+    """Write tensors, atomically, the same bytes every time: wider elements first, so that all are aligned.
+
+    Raises Refusal NS020 where the file cannot be written.
+    """
+    ordered = sorted(tensors, key=lambda tensor: -DTYPES[tensor.dtype])
+    slots: list[Slot] = []
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}  # one key: readers that sort do not change it
+    end = 0
+    for tensor in ordered:
+        slots.append(Slot(tensor, end, prod(tensor.shape) * DTYPES[tensor.dtype]))
+        end += len(slots[-1])
+        header[tensor.name] = {"dtype": _CODES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [slots[-1].start, end]}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+    text += b" " * (-len(text) % 8)
+    first = 8 + len(text)
+
+    def produce(file: BinaryIO) -> None:
+        write_all(file, len(text).to_bytes(8, "little") + text)
+        if end:
+            reserve(file, first + end)
+        stream(file, [Slot(slot.tensor, first + slot.start, slot.nbytes) for slot in slots], weights)
+
+    write_atomic(path, produce)

@@ -1,0 +1,112 @@
+"""The table of initializers: what it accepts, what it refuses, and that torch means the same by the same words."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from netspec.analyses import distributions as d
+from netspec.analyses.formula import evaluate
+from netspec.analyses.initial import INITIALIZERS, make, resolve
+from netspec.op import Reject
+
+
+def test_every_initializer_is_documented():
+    for name, rule in INITIALIZERS.items():
+        assert rule.doc.endswith("."), name
+        assert all(a.doc for a in rule.arguments), name
+
+
+@pytest.mark.parametrize(
+    ("name", "positional", "keywords", "code", "words"),
+    [
+        ("he_norml", (), {}, "NS601", "he_normal"),
+        ("normal", (0.01,), {}, "NS331", "needs std"),
+        ("normal", (), {"sd": 1}, "NS331", "no argument 'sd'"),
+        ("normal", (0, 1, 2), {}, "NS331", "2 arguments"),
+        ("normal", (0, 1), {"std": 2}, "NS331", "twice"),
+        ("he_normal", (), {"mode": "fan"}, "NS331", "fan_in, fan_out"),
+        ("he_normal", (), {"truncated": 1}, "NS331", "boolean"),
+        ("constant", (True,), {}, "NS331", "number"),
+        ("constant", (float("nan"),), {}, "NS331", "number"),
+        ("dirac", (1.5,), {}, "NS331", "integer"),
+    ],
+)
+def test_wrong_calls(name, positional, keywords, code, words):
+    with pytest.raises(Reject) as caught:
+        make(name, positional, keywords)
+    assert caught.value.code == code and words in f"{caught.value} {caught.value.help}"
+
+
+@pytest.mark.parametrize(
+    ("name", "keywords", "shape", "fans", "code"),
+    [
+        ("he_normal", {}, (3,), (0, 0), "NS332"),
+        ("he_normal", {"compat": "torch"}, (3,), (5, 5), "NS332"),
+        ("orthogonal", {}, (3,), (5, 5), "NS332"),
+        ("eye", {}, (3, 3, 3), (5, 5), "NS332"),
+        ("dirac", {}, (3, 3), (5, 5), "NS332"),
+        ("dirac", {"groups": 2}, (3, 3, 3), (5, 5), "NS331"),
+        ("sparse", {"sparsity": 2.0}, (3, 3), (5, 5), "NS331"),
+        ("sparse", {}, (3, 3), (5, 5), "NS331"),
+        ("normal", {"std": -1}, (3, 3), (5, 5), "NS331"),
+        ("uniform", {"low": 2, "high": 1}, (3, 3), (5, 5), "NS331"),
+        ("scaled", {"factor": "1 / m"}, (3, 3), (5, 5), "NS331"),
+        ("scaled", {"factor": "1 / (n - 5)"}, (3, 3), (5, 5), "NS331"),
+    ],
+)
+def test_what_does_not_fit_the_tensor(name, keywords, shape, fans, code):
+    with pytest.raises(Reject) as caught:
+        resolve(make(name, (), keywords), shape, *fans)
+    assert caught.value.code == code
+
+
+def test_torch_means_the_same():
+    """On plain weights, against torch.nn.init: bounds of uniforms, deviations of normals over many draws."""
+    torch = pytest.importorskip("torch")
+    from torch.nn import init
+
+    shape, fans = (60, 40, 3, 3), (40 * 9, 60 * 9)
+    cases = [
+        (make("he_uniform", (), {"mode": "fan_out"}), lambda w: init.kaiming_uniform_(w, mode="fan_out", nonlinearity="relu")),
+        (make("he_uniform", (), {"nonlinearity": "leaky_relu", "a": 0.3}), lambda w: init.kaiming_uniform_(w, a=0.3)),
+        (make("xavier_uniform", (), {"gain": 2.0}), lambda w: init.xavier_uniform_(w, 2.0)),
+    ]
+    for ours, theirs in cases:
+        law = resolve(ours, shape, *fans)
+        drawn = theirs(torch.empty(shape))
+        assert law.high == pytest.approx(float(drawn.abs().max()), rel=1e-3)
+    normal = init.kaiming_normal_(torch.empty(shape), mode="fan_out", nonlinearity="relu")
+    assert resolve(make("he_normal", (), {"mode": "fan_out"}), shape, *fans).std == pytest.approx(float(normal.std()), rel=0.02)
+    for name in ("linear", "sigmoid", "tanh", "relu", "selu"):
+        law = resolve(make("xavier_normal", (), {"gain": name}), shape, *fans)
+        assert law.std == pytest.approx(init.calculate_gain(name) * math.sqrt(2 / sum(fans)))
+
+
+def test_compat_counts_as_torch_does():
+    """A grouped, strided convolution: its true fan out is 8 times smaller than what torch counts."""
+    shape, fan_in, fan_out = (64, 8, 3, 3), 72, 64 / 2 * 9 / 4
+    true = resolve(make("he_normal", (), {"mode": "fan_out"}), shape, fan_in, fan_out)
+    torch = resolve(make("he_normal", (), {"mode": "fan_out", "compat": "torch"}), shape, fan_in, fan_out)
+    assert torch.std == pytest.approx(math.sqrt(2 / (64 * 9))) and true.std == pytest.approx(torch.std * math.sqrt(8))
+
+
+def test_truncation_keeps_the_deviation():
+    law = resolve(make("truncated_normal", (), {"std": 0.02}), (3, 3), 3, 3)
+    assert law == d.TruncatedNormal(0.0, 0.02 / 0.87962566103423978, law.low, law.high) and law.high == pytest.approx(2 * law.std)
+    law = resolve(make("truncated_normal", (), {"std": 0.02, "a": -2, "b": 2}), (3, 3), 3, 3)
+    assert law == d.TruncatedNormal(0.0, 0.02, -2.0, 2.0)
+
+
+@pytest.mark.parametrize(("text", "value"), [("1/sqrt(n)", 0.25), ("2 * n^-0.5", 0.5), ("min(n, 3)", 3), ("-(1 + 2) // 2", -2), ("max(exp(0), .5)", 1)])
+def test_formulas(text, value):
+    assert evaluate(text, {"n": 16}) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    "text", ["__import__('os')", "n.real", "n[0]", "'a' * 9", "[1]", "1 if n else 2", "m", "(" * 99, "9^9^9^9", "1/0", "sqrt(-1)", "", "n" * 999, "sqrt(n, n)", "True", "(-8)^0.5", "sqrt()", "min(*n)"]
+)  # fmt: skip
+def test_what_is_no_formula(text):
+    with pytest.raises(ValueError):
+        evaluate(text, {"n": 16})
