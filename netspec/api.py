@@ -10,6 +10,7 @@ from netspec.diagnostics.nearest import suggestion
 from netspec.limits import DEFAULT_LIMITS, Limits
 from netspec.locate import data_path
 from netspec.reading import decode, read_source
+from netspec.record import record
 from netspec.source import Source
 from netspec.syntax import tree
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 # ------------------------------------------------------------------------------------------------------ the pipeline
-@dataclass(frozen=True, slots=True)
+@record
 class Compilation:
     """Everything that netspec can say about one net of a spec. `graph` is None where the spec has errors."""
 

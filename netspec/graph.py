@@ -5,7 +5,6 @@ in which they ran (a shared block has one scope and a frame for every applicatio
 reproduced by its JSON.
 """
 
-from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
@@ -202,6 +201,6 @@ class Graph(Record):
         return self.model_dump_json()
 
     @classmethod
-    def read(cls, text: str) -> Graph:
+    def read(cls, text: str) -> "Graph":
         """A graph from its JSON. Raises pydantic's `ValidationError` for anything else."""
         return cls.model_validate_json(text)

@@ -6,10 +6,10 @@ command line can raise it (`--limit nodes=500000`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from netspec.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Limits:
     """All bounds, in one place. Sizes are bytes, times are seconds, the rest are counts."""
 

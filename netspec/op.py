@@ -4,14 +4,13 @@ A new operator is one final class in one family file under `ops/`. It states its
 itself, shows what it accepts and rejects, and answers the facets below. No pass names an operator.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
 from netspec.reach import Reach, pointwise
+from netspec.record import record
 from netspec.sizes.dim import Size, show
 from netspec.sizes.solve import Condition
 from netspec.sizes.tensor import TensorType
@@ -30,7 +29,7 @@ class Reject(Exception):
         super().__init__(message)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Need:
     """A condition on the open sizes that an operator asks for, with the code and the words for when it fails."""
 
@@ -78,7 +77,7 @@ class Needs:
             self.found.append(Need(condition, code, reason))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Initializer:
     """How a parameter starts, as data: a distribution's name and its numbers. `analyses.initial` resolves it to one of
     `zeros`, `constant`, `uniform(low, high)`, `normal(mean, std)`, `truncated_normal(mean, std, low, high)`, … ."""
@@ -105,7 +104,7 @@ def torch_default(fan: Size) -> Initializer:
     return Initializer("torch_default", (("fan", fan),))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Weight:
     """A tensor that an operator stores: its local name (`weight`), shape, torch's default initializer and fans.
 
@@ -128,7 +127,7 @@ class Weight:
     role: str = "weight"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Site:
     """Where an operator stands: the types of its inputs and outputs, what it stores, and the ONNX opset asked for."""
 
@@ -152,7 +151,7 @@ class Site:
         return next(w for w in self.weights if w.name == name)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Accepts:
     """An example in the language, applied to inputs of these shapes: must give `output` (shape or tuple of shapes).
 
@@ -165,7 +164,7 @@ class Accepts:
     torch: str = ""  # the hand-written PyTorch of the same thing, when it is not obvious: "nn.Conv2d(3, 8, 3, padding=1)"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rejects:
     """An example that must be refused with `code`."""
 
@@ -174,7 +173,7 @@ class Rejects:
     code: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Limitation:
     """A known gap: a facet that an operator cannot have under a condition, and why. Listed by a test, and in `ops`."""
 

@@ -36,7 +36,7 @@ def record(cls: C) -> C:
     inherited: dict[str, dataclasses.Field[Any]] = {}
     for base in reversed(cls.__mro__[1:]):
         inherited.update(base.__dict__.get("__dataclass_fields__", {}))
-    own = {name: _field(cls, name) for name, kind in cls.__dict__.get("__annotations__", {}).items() if not kind.startswith("ClassVar")}
+    own = {name: _field(cls, name) for name, kind in cls.__dict__.get("__annotations__", {}).items() if "ClassVar" not in str(kind)}
     fields = {**inherited, **own}
     body = {k: v for k, v in cls.__dict__.items() if k not in own and k not in ("__dict__", "__weakref__")}
     body["__slots__"] = tuple(name for name in own if name not in inherited)

@@ -5,18 +5,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Union
 
+from netspec.record import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Constant:
     """Every element is `value`."""
 
     value: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Uniform:
     """Independent, uniform in [low, high)."""
 
@@ -24,7 +25,7 @@ class Uniform:
     high: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Normal:
     """Independent, normal."""
 
@@ -32,7 +33,7 @@ class Normal:
     std: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TruncatedNormal:
     """Independent, normal, drawn again until it lies in [low, high]. `mean` and `std` are those before the cut."""
 
@@ -42,14 +43,14 @@ class TruncatedNormal:
     high: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Orthogonal:
     """Flattened to `shape[0]` rows: orthonormal rows or columns (whichever are fewer), times `gain`."""
 
     gain: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sparse:
     """A matrix `[out, in]` of independent normals with most of them zero.
 
@@ -62,14 +63,14 @@ class Sparse:
     kept_per_row: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Dirac:
     """The convolution kernel that hands its input through, in each of `groups`: 1 at the centre tap of equal channels."""
 
     groups: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Eye:
     """The identity matrix, cut or filled with zeros to the shape."""
 

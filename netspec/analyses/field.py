@@ -9,16 +9,16 @@ doi:10.23915/distill.00021. Intervals are not cut at the borders: a field may be
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Callable, Union
 
 from netspec import reach as r
 from netspec.graph import Graph, Node
+from netspec.record import record
 from netspec.sizes.dim import evaluate
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stretch:
     """Positions `start` to `end` of an axis, both included; unbounded where everything is seen."""
 

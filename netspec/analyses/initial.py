@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from netspec.analyses.distributions import (
@@ -25,12 +24,13 @@ from netspec.analyses.distributions import (
 from netspec.analyses.formula import evaluate
 from netspec.diagnostics.nearest import suggestion
 from netspec.op import Initializer, Reject
+from netspec.record import record
 
 #: The standard deviation of a standard normal cut at two: what its scale is divided by to come out as asked.
 TRUNCATION = 0.87962566103423978
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Argument:
     """An argument of an initializer: `kind` is number, integer, boolean, word or formula (a number with names in it)."""
 
@@ -60,7 +60,7 @@ class Argument:
 REQUIRED: Any = object()  #: the default of an argument that must be given
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Target:
     """What an initializer may know of the tensor: its shape and its two fans (0 where the notion does not apply)."""
 
@@ -83,7 +83,7 @@ class Target:
         return fan
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rule:
     """An initializer of the language: its name and aliases, its arguments in positional order, what it draws from, its doc."""
 

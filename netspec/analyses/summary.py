@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 from typing import Any
 
 from netspec.analyses.constraints import constraints
 from netspec.graph import Graph, Node
+from netspec.record import record
 from netspec.sizes.dim import Size, evaluate, show
 from netspec.sizes.tensor import DTYPES
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Row:
     """One layer. `parameters` are counted where they are stored first; `macs` at every application."""
 
@@ -28,7 +28,7 @@ class Row:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Summary:
     """The table with its totals. `activation_bytes` is the peak over the written order of what must be kept at once."""
 

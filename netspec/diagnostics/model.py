@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
+from netspec.record import record
 from netspec.source import Place
 
 
@@ -16,7 +17,7 @@ class Severity(str, enum.Enum):
     INFO = "info"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Mark:
     """A stretch of source with a word on it. The first mark of a diagnostic is the primary one."""
 
@@ -24,7 +25,7 @@ class Mark:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Diagnostic:
     """One finding.
 

@@ -9,7 +9,19 @@ from netspec.elaborate.build import DuplicateLabel, Slot
 from netspec.elaborate.context import Activation, Context, alive
 from netspec.elaborate.environment import Environment
 from netspec.elaborate.values import (
-    LAYERS, POISON, BlockLayer, Chain, DefLayer, Definition, Labelled, OperatorLayer, OperatorRef, SharedLayer, Tensor, Tensors, describe,
+    LAYERS,
+    POISON,
+    BlockLayer,
+    Chain,
+    Definition,
+    DefLayer,
+    Labelled,
+    OperatorLayer,
+    OperatorRef,
+    SharedLayer,
+    Tensor,
+    Tensors,
+    describe,
 )  # fmt: skip
 from netspec.op import Reject
 from netspec.ops import lookup

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from netspec import graph as g
 from netspec.limits import Limits
 from netspec.op import Initializer, Need, Needs, Operator, Reject, Weight
+from netspec.record import record
 from netspec.sizes.dim import Size, evaluate, show
 from netspec.sizes.solve import Condition
 from netspec.sizes.tensor import TensorType
@@ -61,7 +62,7 @@ class FrameDraft:
     outputs: list[tuple[str, int]] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Slot:
     """A label that has been taken: its last part, the whole path, the scope around it, and whether it is applied again."""
 
@@ -71,7 +72,7 @@ class Slot:
     replay: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Typed:
     """What an operator says of inputs of given types: its outputs, what it stores, and what it asks of sizes."""
 

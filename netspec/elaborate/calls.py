@@ -16,7 +16,19 @@ from netspec.elaborate.context import Failed, InitRequest, alive
 from netspec.elaborate.environment import MISSING, Environment
 from netspec.elaborate.extern import operator_of
 from netspec.elaborate.values import (
-    LAYERS, POISON, BlockLayer, Chain, DefLayer, Definition, Native, OperatorLayer, OperatorRef, Tensor, Tensors, describe, parts,
+    LAYERS,
+    POISON,
+    BlockLayer,
+    Chain,
+    Definition,
+    DefLayer,
+    Native,
+    OperatorLayer,
+    OperatorRef,
+    Tensor,
+    Tensors,
+    describe,
+    parts,
 )  # fmt: skip
 from netspec.op import Operator
 from netspec.source import Place

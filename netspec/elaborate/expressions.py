@@ -15,8 +15,8 @@ from netspec.elaborate.calls import Calls
 from netspec.elaborate.context import Failed, alive
 from netspec.elaborate.environment import MISSING, Environment
 from netspec.elaborate.values import LAYERS, POISON, Chain, Family, Labelled, OperatorRef, Poison, Tensor, Tensors, describe, parts
-from netspec.sizes.solve import Condition
 from netspec.sizes.dim import Dim
+from netspec.sizes.solve import Condition
 from netspec.source import Place
 from netspec.syntax import tree
 

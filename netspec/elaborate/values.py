@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable, Union
 
 from netspec.op import Operator
+from netspec.record import record
 from netspec.sizes.tensor import TensorType
 from netspec.source import Place
 from netspec.syntax import tree
@@ -28,7 +29,7 @@ class Poison:
 POISON = Poison()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tensor:
     """A value of the graph: its number and its type."""
 
@@ -39,7 +40,7 @@ class Tensor:
         return str(self.type)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tensors:
     """Several outputs of one layer, by name where they have one."""
 
@@ -56,7 +57,7 @@ class Family:
 
 
 # ------------------------------------------------------------------------------------------------------------ layers
-@dataclass(frozen=True, slots=True)
+@record
 class Definition:
     """A block, net, def or extern as it stands in a file, with the environment in which it was written."""
 
@@ -69,7 +70,7 @@ class Definition:
         return self.statement.name
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OperatorRef:
     """The bare name of an operator: a layer with every argument at its default, or something to call."""
 
@@ -78,7 +79,7 @@ class OperatorRef:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OperatorLayer:
     """An operator with its arguments. `tensors` are those of its arguments that are tensors (`resize(like = e)`).
 
@@ -92,7 +93,7 @@ class OperatorLayer:
     marks: tuple[tuple[str, Place], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BlockLayer:
     """A block or a net with its arguments bound.
 
@@ -107,7 +108,7 @@ class BlockLayer:
     after: tuple[tuple[tuple[tree.Stmt, ...], "Environment"], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DefLayer:
     """The layer that a def gave: one part in a chain, labelled by the def's name where nothing else labels it."""
 
@@ -117,7 +118,7 @@ class DefLayer:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Native:
     """A function of the compiler's own, such as `receptive_field`, where an `expect` may ask for it."""
 
@@ -125,7 +126,7 @@ class Native:
     function: Callable[..., Any]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Chain:
     """`A -> B -> C`: its parts, none of them a chain itself."""
 
@@ -133,7 +134,7 @@ class Chain:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Labelled:
     """`layer as label`; dots in the label nest."""
 

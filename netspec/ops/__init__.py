@@ -4,8 +4,6 @@
 a test holds it against what the files define.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from importlib import import_module
 from typing import Any

@@ -4,8 +4,6 @@ onnxruntime's kernels lose what torch keeps: its Sigmoid is 0 from -18 downwards
 Celu take 1 from an exponential, which is 0 for inputs near 1e-8. The formulas here are as fast to within a factor of two.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from netspec.op import Needs, Operator

@@ -1,7 +1,5 @@
 """An operator's arguments as torch is given them: those at their default are left out, as one would write by hand."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from netspec.op import Operator

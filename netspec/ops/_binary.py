@@ -1,7 +1,5 @@
 """What all elementwise operators of two operands share: which two, in which element type, and both lowerings."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from netspec.op import Needs, Operator, Reject, Site

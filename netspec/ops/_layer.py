@@ -1,7 +1,5 @@
 """An operator as a field of a model: inside another operator (`weight_norm(conv(8, 3))`), or in the graph's JSON."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer

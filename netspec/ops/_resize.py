@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from netspec.op import Reject, Site
 from netspec.ops._elements import cast
 from netspec.ops._layout import size_vector
 from netspec.ops._scale import nearest_agrees, onnx_scale, single
+from netspec.record import record
 from netspec.sizes.dim import Size
 from netspec.terms import In, OnnxTerm, SizeScalar, op, scalar, vector
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Grid:
     """One spatial axis: its input and output size, and the factor where one was given."""
 

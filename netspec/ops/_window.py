@@ -7,7 +7,6 @@ the output has `floor((n + b + a - e) / stride) + 1` positions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -15,6 +14,7 @@ from pydantic import Field
 from netspec.op import Needs, Reject
 from netspec.reach import All, AxisReach, Same
 from netspec.reach import Window as WindowReach
+from netspec.record import record
 from netspec.sizes.dim import Size
 from netspec.sizes.tensor import TensorType
 
@@ -27,7 +27,7 @@ Sides = tuple[Size, Size]
 TOO_LARGE = "the kernel is larger than the padded input"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Window:
     """One axis of a convolution or pool. Lengths are in elements; only `before` and `after` may be symbolic."""
 

@@ -5,8 +5,6 @@ length where m does not divide n, and ONNX has no operator for them. They are ga
 a constant where n is known and computed from the input's shape where it is open, so that the result is exact for every n.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal, final
 
 from pydantic import Field

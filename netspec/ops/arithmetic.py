@@ -1,7 +1,5 @@
 """Elementwise arithmetic: of two tensors, of a tensor and a number, of one tensor."""
 
-from __future__ import annotations
-
 from typing import ClassVar, final
 
 from netspec.op import Accepts, Limitation, Needs, Operator, Reject, Rejects, Site

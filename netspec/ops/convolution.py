@@ -1,13 +1,12 @@
 """Convolution, its transpose, and convolution whose weights are not shared."""
 
-from __future__ import annotations
-
 from math import prod
 from typing import Any, ClassVar, final
 
 from pydantic import Field
 
 from netspec.op import Accepts, Needs, Operator, Reject, Rejects, Site, Weight, torch_default
+from netspec.ops._channels import channels_of
 from netspec.ops._inputs import require_floats
 from netspec.ops._padding import Amount, Mode, Padding, check_inside, numbers, padded, padded_torch, windows
 from netspec.ops._window import PerAxis, Window, per_axis, plain, spatial
@@ -15,14 +14,6 @@ from netspec.reach import All, Reach, Same, Transposed
 from netspec.sizes.dim import Size, ceil_div, product
 from netspec.sizes.tensor import TensorType
 from netspec.terms import In, OnnxTerm, Own, Self, Torch, call, module, op
-
-
-def _channels(name: str, x: TensorType) -> int:
-    """The number of input channels. Rejects (NS405) an open one: weights have a fixed shape."""
-    if isinstance(x.channels, int):
-        return x.channels
-    message = f"the weights of `{name}` would depend on the open number of channels of {x}"
-    raise Reject("NS405", message, input=0, help="write the number of channels in the type of the input")
 
 
 def _check_groups(groups: int, into: int, out: int, need: Needs) -> None:
@@ -110,7 +101,7 @@ class Conv(Operator):
         (x,) = inputs
         require_floats(self.NAME, x)
         sizes = spatial(self.NAME, x)
-        _check_groups(self.groups, _channels(self.NAME, x), self.channels, need)
+        _check_groups(self.groups, channels_of(self.NAME, x), self.channels, need)
         found = self._windows(x)
         check_inside(found, sizes, self.padding_mode, need)
         if self.padding in ("same", "same_upper"):
@@ -124,7 +115,7 @@ class Conv(Operator):
         (x,) = inputs
         found = self._windows(x)
         taps = tuple(w.kernel for w in found)
-        into = _channels(self.NAME, x) // self.groups
+        into = channels_of(self.NAME, x) // self.groups
         fan_in = into * prod(taps)
         fan_out = self.channels / self.groups * prod(taps) / prod(w.stride for w in found)
         weight = Weight("weight", (self.channels, into, *taps), torch_default(fan_in), fan_in, fan_out, x.dtype)
@@ -249,7 +240,7 @@ class ConvTranspose(Operator):
         (x,) = inputs
         require_floats(self.NAME, x)
         sizes = spatial(self.NAME, x)
-        _check_groups(self.groups, _channels(self.NAME, x), self.channels, need)
+        _check_groups(self.groups, channels_of(self.NAME, x), self.channels, need)
         lengths = []
         for window, n, longer in zip(self._windows(x), sizes, self._longer(x)):
             if longer >= max(window.stride, window.dilation):
@@ -264,7 +255,7 @@ class ConvTranspose(Operator):
         (x,) = inputs
         found = self._windows(x)
         taps = tuple(w.kernel for w in found)
-        into, out = _channels(self.NAME, x), self.channels // self.groups
+        into, out = channels_of(self.NAME, x), self.channels // self.groups
         fan_in = into / self.groups * prod(taps) / prod(w.stride for w in found)
         fan_out = out * prod(taps)
         weight = Weight("weight", (into, out, *taps), torch_default(fan_out), fan_in, fan_out, x.dtype)

@@ -1,7 +1,5 @@
 """Joining tensors: one after the other along an axis they have, or side by side along a new one."""
 
-from __future__ import annotations
-
 from typing import ClassVar, final
 
 from netspec.op import Accepts, Needs, Operator, Reject, Rejects, Site

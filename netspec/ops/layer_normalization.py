@@ -1,7 +1,5 @@
 """Norms of one position by what stands there: layer norm, its root-mean-square kin, and local response norm."""
 
-from __future__ import annotations
-
 from typing import ClassVar, final
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """Matrix products: the dense layer, the embedding table, and the product of two tensors."""
 
-from __future__ import annotations
-
 from typing import ClassVar, final
 
 from pydantic import Field

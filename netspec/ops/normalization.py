@@ -1,7 +1,5 @@
 """Norms with one scale a channel: over the batch, over an instance, over groups of channels."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar, final
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """Pooling over windows that slide: the largest, the mean, the p-norm."""
 
-from __future__ import annotations
-
 from math import prod
 from typing import Any, ClassVar, final
 

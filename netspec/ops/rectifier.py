@@ -1,7 +1,5 @@
 """Piecewise linear activations: `relu` and what was made of it."""
 
-from __future__ import annotations
-
 from typing import ClassVar, final
 
 from pydantic import Field

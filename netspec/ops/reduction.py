@@ -1,7 +1,5 @@
 """Many elements to one, along some axes or all."""
 
-from __future__ import annotations
-
 from typing import ClassVar, final
 
 from netspec.op import Accepts, Needs, Operator, Rejects, Site

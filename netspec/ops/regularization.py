@@ -1,7 +1,5 @@
 """Noise in training, nothing in evaluation: the dropouts. Their lowering to ONNX is the input itself."""
 
-from __future__ import annotations
-
 from typing import ClassVar, final
 
 from pydantic import Field

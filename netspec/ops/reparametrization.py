@@ -4,8 +4,6 @@ Both take a layer and stand in its place. They store its `weight` in parts, unde
 parametrizations give, and hand everything else on to it.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import ClassVar, final
 

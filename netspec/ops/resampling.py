@@ -1,8 +1,5 @@
 """Changing the resolution: interpolation by a factor or to a size, and channels traded for pixels."""
 
-from __future__ import annotations
-
-from fractions import Fraction
 from typing import Annotated, Any, ClassVar, Literal, final
 
 from pydantic import Field
@@ -63,8 +60,9 @@ class _Interpolation(Operator):
         mode, align_corners, antialias = self._how()
         along: list[AxisReach | None] = [Same(0), Same(1)]
         for grid in self._grids(inputs):
-            scale = None if grid.scale is None else Fraction(fraction(grid.scale))
-            along.append(Resample(grid.axis, _REACH.get(mode, mode), align_corners, scale, antialias))
+            scale = None if grid.scale is None or align_corners else fraction(grid.scale)
+            kept = grid.size == grid.length and mode not in ("nearest_exact", "bicubic") and not antialias
+            along.append(Same(grid.axis) if kept else Resample(grid.axis, _REACH.get(mode, mode), align_corners, scale, antialias))
         return (Reach((tuple(along),) + ((),) * (len(inputs) - 1)),)
 
     def _arguments(self) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """The same elements in another shape, order or type."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal, final
 
 from netspec.op import Accepts, Needs, Operator, Reject, Rejects, Site

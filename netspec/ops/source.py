@@ -1,7 +1,5 @@
 """Tensors that come from nowhere: stored, written, or made of indices; and the operator that does nothing."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, ClassVar, Literal, final
 
 from pydantic import BeforeValidator, Field

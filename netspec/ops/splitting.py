@@ -1,7 +1,5 @@
 """Taking tensors apart along an axis."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, ClassVar, final
 
 from pydantic import Field

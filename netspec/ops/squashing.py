@@ -1,7 +1,5 @@
 """Activations with bounded values, and those that share a whole out: sigmoids, softmax, gates."""
 
-from __future__ import annotations
-
 from typing import ClassVar, final
 
 from pydantic import Field

@@ -7,10 +7,10 @@ minima and maxima settle on one argument once the differences of their arguments
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
 
+from netspec.record import record
 from netspec.sizes._polynomial import Atom, Extreme, Quotient, Value, weight_of
 
 #: The longest period, and the latest start, that are worked out.
@@ -24,7 +24,7 @@ class Undecidable(Exception):
     """The size is outside what can be worked out; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Trend:
     """How a size grows: `f(x + period) = f(x) + slope * period` where `slope` is known, else degree `degree` a class."""
 

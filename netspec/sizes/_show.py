@@ -10,6 +10,10 @@ from netspec.sizes._polynomial import Atom, Extreme, Monomial, Polynomial, Quoti
 _SUM, _QUOTIENT, _PRODUCT, _POWER, _ATOM = range(5)
 
 
+#: The longest sum in which remainders are looked for: nobody reads a longer one.
+MAX_SEARCHED = 24
+
+
 class _Text(NamedTuple):
     text: str
     level: int
@@ -80,6 +84,8 @@ def _remainders(value: Polynomial) -> tuple[Value, list[_Piece]]:
     """Take `x - k * (x // k)` out of the sum, to write it `x % k`: what is left, and the remainders."""
     found: list[_Piece] = []
     rest: Value = value
+    if len(value.terms) > MAX_SEARCHED:
+        return rest, found
     for monomial, factor in value.terms.items():
         for atom in monomial:
             if isinstance(atom, Quotient) and not isinstance(rest, int):
@@ -136,6 +142,6 @@ def _atom(atom: Atom) -> _Text:
     if isinstance(atom, str):
         return _Text(atom, _ATOM)
     if isinstance(atom, Extreme):
-        arguments = sorted(atom.arguments, key=lambda argument: (isinstance(argument, int), show(argument)))
-        return _Text(f"{atom.kind}({', '.join(map(show, arguments))})", _ATOM)
+        arguments = sorted((isinstance(argument, int), show(argument)) for argument in atom.arguments)  # numbers last
+        return _Text(f"{atom.kind}({', '.join(text for _, text in arguments)})", _ATOM)
     return _Text(f"{_text(atom.numerator).at(_PRODUCT)} // {_text(atom.denominator).at(_POWER)}", _QUOTIENT)

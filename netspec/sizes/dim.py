@@ -12,7 +12,7 @@ from typing import Any, Union
 
 from netspec.sizes._bounds import lower_bound
 from netspec.sizes._division import floor_divide
-from netspec.sizes._polynomial import Atom, Extreme, Polynomial, Quotient, SizeTooLarge, build, of_atom
+from netspec.sizes._polynomial import Atom, Extreme, Polynomial, Quotient, SizeTooLarge, build, of_atom, value_key
 from netspec.sizes._show import show
 from netspec.sizes.parse_size import read
 
@@ -167,7 +167,7 @@ def _flatten(kind: str, sizes: Iterable[Size]) -> Iterable[Size]:
     for size in sizes:
         atom = _sole_atom(size)
         if isinstance(atom, Extreme) and atom.kind == kind:
-            yield from sorted(atom.arguments, key=show)  # type: ignore[misc]
+            yield from sorted(atom.arguments, key=value_key)  # type: ignore[misc]
         else:
             yield size
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 #: The longest text read, in characters; the longest number, in digits and as a result in bits; the highest exponent.
-MAX_TEXT = 200_000
+MAX_TEXT = 1_000_000
 MAX_DIGITS = 1_300
 MAX_BITS = 8_192
 MAX_EXPONENT = 64

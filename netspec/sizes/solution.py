@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+
+from netspec.record import record
 
 #: How many residues or single values a text lists before it is cut short.
 MAX_LISTED = 12
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Solution:
     """The sizes `name` may have.
 

@@ -7,12 +7,12 @@ A condition in one name is solved exactly. Each side is a polynomial on every re
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product as combinations
 from math import gcd, lcm
 from typing import Literal
 
+from netspec.record import record
 from netspec.sizes._bounds import lower_bound, upper_bound
 from netspec.sizes._intervals import Interval, gather, intersect, intervals
 from netspec.sizes._polynomial import Polynomial, Quotient, SizeTooLarge, build
@@ -30,7 +30,7 @@ MAX_CASES = 512
 MAX_NAMES = 6
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Condition:
     """What must hold of sizes for a network to be valid: `left == right`, or `left >= right`."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from netspec.record import record
 from netspec.sizes.dim import Size, product, show
 
 #: The element types, with the bytes of one element.
@@ -21,7 +22,7 @@ DTYPES: Mapping[str, int] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TensorType:
     """The type of a tensor: batch first, then channels, then the spatial axes, as PyTorch lays them out."""
 

@@ -6,11 +6,12 @@ Each takes the children that the rule keeps (tokens and nodes) and the character
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from netspec.diagnostics.model import Report
 from netspec.limits import Limits
+from netspec.record import record
 from netspec.source import Place, Source
 from netspec.syntax import tree
 from netspec.syntax.lexer import Token
@@ -20,7 +21,7 @@ _FOREIGN_CONSTANTS = {"True": ("true", True), "False": ("false", False), "None":
 _CONSTANTS = {"true": True, "false": False, "none": None}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Documentation(tree.Stmt):
     """A documentation string that has not yet found what it documents."""
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from netspec.record import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Line:
     """A place for a line end: `flat` is printed where none is needed; `hard` always breaks."""
 
@@ -17,7 +19,7 @@ class Line:
     hard: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Suffix:
     """A comment that is put off to the end of the line on which it comes to stand."""
 

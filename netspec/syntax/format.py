@@ -14,7 +14,7 @@ from netspec.limits import DEFAULT_LIMITS, Limits
 from netspec.source import Source
 from netspec.syntax import tree
 from netspec.syntax.document import Part, Suffix, render
-from netspec.syntax.layout import Expressions, quoted
+from netspec.syntax.layout import ARROW, CONDITIONAL, RANGE, Expressions, quoted
 from netspec.syntax.parse import parse
 from netspec.syntax.tables import load_tables
 from netspec.syntax.trivia import Remark, Trivia
@@ -103,8 +103,8 @@ class _Formatter:
         """Any statement, by its kind."""
         getattr(self, f"_{type(statement).__name__.lower()}")(statement, indent)
 
-    def _expression(self, node: tree.Expr) -> list[Part]:
-        return self.expressions.expression(node)
+    def _expression(self, node: tree.Expr, least: int = ARROW) -> list[Part]:
+        return self.expressions.expression(node, least)
 
     def _typed(self, name: str, shape: tree.Shape | None) -> list[Part]:
         return [name, ": ", *self.expressions.shape(shape)] if shape else [name]
@@ -133,21 +133,21 @@ class _Formatter:
         self._put(indent, f"default {node.operator}", self.expressions.arguments(node.arguments, node.place.end - 1))
 
     def _expect(self, node: tree.Expect, indent: int) -> None:
-        self._put(indent, "expect ", *self._expression(node.condition))
+        self._put(indent, "expect ", *self._expression(node.condition, CONDITIONAL))
 
     def _where(self, node: tree.Where, indent: int) -> None:
-        self._put(indent, "where ", *self._expression(node.condition))
+        self._put(indent, "where ", *self._expression(node.condition, CONDITIONAL))
 
     def _for(self, node: tree.For, indent: int) -> None:
         names = ", ".join(name.id for name in node.targets)
-        self._put(indent, f"for {names} in ", *self._expression(node.over))
+        self._put(indent, f"for {names} in ", *self._expression(node.over, RANGE))
         self._braces(indent, node.place.start, node.body)
 
     def _if(self, node: tree.If, indent: int) -> None:
         end = node.place.start
         for position, (condition, body) in enumerate(node.branches):
             word = "" if position == 0 else "else" if condition is None else "else "
-            head: list[Part] = [word] if condition is None else [f"{word}if ", *self._expression(condition)]
+            head: list[Part] = [word] if condition is None else [f"{word}if ", *self._expression(condition, CONDITIONAL)]
             if position == 0:
                 self._put(indent, *head)
             else:

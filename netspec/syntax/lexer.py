@@ -55,15 +55,15 @@ def scan(text: str, tables: Tables, start: int = 0, end: int | None = None) -> l
     return tokens
 
 
-def layout(tokens: list[Token], words: dict[str, str], nesting: int) -> tuple[list[Token], bool]:
-    """The parser's tokens: words told from names, line ends inside brackets dropped.
+def layout(tokens: list[Token], words: dict[str, str], nesting: int, inside: bool = False) -> tuple[list[Token], bool]:
+    """The parser's tokens: words told from names, line ends inside brackets dropped. `inside`: they are one expression.
 
     Also whether all brackets match and none is nested deeper than `nesting`; if not, the tokens are incomplete.
     """
     out: list[Token] = []
     open_brackets: list[str] = []  # the closers that are waited for
     heads: list[str] = []  # the first token of each statement whose braces are open
-    head = previous = ""
+    head, previous = "", "LPAR" if inside else ""
     for token in tokens:
         kind = token.kind
         if kind == "_NEWLINE" and open_brackets and open_brackets[-1] != "RBRACE":

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from netspec.limits import Limits
+from netspec.record import record
 from netspec.source import Place, Source
 from netspec.syntax.lexer import BREAKS, LEADING, Token
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Situation:
     """`tokens[at]` does not fit in the statement `tokens[first:end]`; `accepts(kind)` says which kind would."""
 
@@ -52,7 +52,7 @@ class Situation:
         return Finding(code, message, Place(self.source, token.start, token.end), mark, helps)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finding:
     """A message, ready to be reported."""
 

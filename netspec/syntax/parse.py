@@ -38,26 +38,29 @@ def parse(source: Source, report: Report, limits: Limits = DEFAULT_LIMITS) -> tr
     collects = gc.isenabled()
     gc.disable()  # a tree has no cycles, and walking it again and again while it grows costs a third of the time
     try:
-        return _Parser(source, report, limits).module()
+        parser = _Parser(source, limits)
+        module = parser.module()
     finally:
         if collects:
             gc.enable()
+    in_order = sorted(parser.findings.diagnostics, key=lambda found: found.place.start if found.place else 0)
+    report.diagnostics += in_order[: limits.diagnostics]
+    return module
 
 
 class _Parser:
     """One parse: owns the parts and answers the machine's questions."""
 
-    def __init__(self, source: Source, report: Report, limits: Limits) -> None:
+    def __init__(self, source: Source, limits: Limits) -> None:
         self.source = source
-        self.report_to = report
+        self.findings = Report()
         self.limits = limits
         self.tables: Tables = load_tables()
-        self.builder = Builder(source, report, limits, self.interpolated)
+        self.builder = Builder(source, self.findings, limits, self.interpolated)
         self.actions = [self._action(rule.action) for rule in self.tables.rules]
         self.repaired: list[int] = []  # where a bracket was put in or left out, in order
         self.surplus: list[Token] = []  # closing braces with nothing to close, not yet reported
-        self.headless = False  # whether a block was begun without a brace, so that its body stands outside of it
-        self.errors = 0
+        self.misleading = False  # whether a brace is missing or too much, so that nobody knows what stands where
 
     def _action(self, name: str) -> Callable[..., Any] | None:
         """The builder's method of a rule, None where its child is passed on."""
@@ -72,24 +75,24 @@ class _Parser:
         statements = Machine(self.tables, self.actions, self).run(tokens, "module")
         for brace in self.surplus:
             self._surplus(brace)
-        body, doc = settle(statements, self.report_to, trust=not self.repaired and not self.headless)
+        body, doc = settle(statements, self.findings, trust=not self.misleading)
         return tree.Module(self.source, body, doc)
 
     def interpolated(self, start: int, end: int) -> tree.Expr:
         """The expression in the braces of a label."""
-        tokens = self._tokens(start, end)
+        tokens = self._tokens(start, end, inside=True)
         value = Machine(self.tables, self.actions, self).run(tokens, "expression")
         return tree.ExprHole(Place(self.source, start, end)) if value is None else value
 
-    def _tokens(self, start: int, end: int) -> list[Token]:
-        """The tokens of a stretch of the text, balanced, with `$END` behind them."""
+    def _tokens(self, start: int, end: int, inside: bool = False) -> list[Token]:
+        """The tokens of a stretch of the text (`inside`: of one expression), balanced, with `$END` behind them."""
         text, words, nesting = self.source.text, self.tables.words, self.limits.nesting
         found = scan(text, self.tables, start, end)
-        tokens, sound = layout(found, words, nesting)
+        tokens, sound = layout(found, words, nesting, inside)
         if not sound:
             repairs = Repairs()
-            found = balance(found, nesting, repairs)
-            tokens, _ = layout(found, words, nesting)
+            found = balance(found, text, nesting, repairs)
+            tokens, _ = layout(found, words, nesting, inside)
             self._report_repairs(repairs)
         if "train" in text:
             tokens = collapse_raw(tokens, text)
@@ -101,17 +104,19 @@ class _Parser:
         """One error for the statement `tokens[first:end]`, unless one of its brackets has been reported."""
         low, high = tokens[first].start, tokens[end].start
         position = bisect_left(self.repaired, low)
-        self.errors += 1
         situation = Situation(self.source, tokens, first, at, end, accepts)
-        if self.errors > self.limits.diagnostics:
+        if self._enough():
             return
         if header_without_brace(situation):
-            self.headless = True
+            self.misleading = True
             del self.surplus[:1]
         elif position < len(self.repaired) and self.repaired[position] <= high:
             return
         finding = explain(situation, self.limits)
-        self.report_to.error(finding.code, finding.message, finding.place, finding.mark, helps=finding.helps)
+        self.findings.error(finding.code, finding.message, finding.place, finding.mark, helps=finding.helps)
+
+    def _enough(self) -> bool:
+        return len(self.findings.diagnostics) >= self.limits.diagnostics
 
     def hole(self, tokens: list[Token], first: int, end: int, brace: bool) -> Token:
         """What stands for a broken statement: the builder makes it a `Hole` with the names that it may have declared."""
@@ -122,22 +127,23 @@ class _Parser:
     # ------------------------------------------------------------------------------------------------- brackets
     def _report_repairs(self, repairs: Repairs) -> None:
         self.repaired = sorted(self.repaired + repairs.offsets)
-        for opener, closer in repairs.unclosed:
+        self.misleading |= any(token.kind == "LBRACE" for token, _ in repairs.unclosed) or any(t.kind == "RBRACE" for t in repairs.surplus)
+        for opener, closer in repairs.unclosed[: self.limits.diagnostics]:
             message = f"`{opener.text}` is never closed"
             missing = Mark(self._at(closer), f"a `{TEXT[closer.kind]}` is missing here, if not earlier")
-            self.report_to.error("NS102", message, self._at(opener), also=(missing,))
-        for opener, closer in repairs.mismatched:
+            self.findings.error("NS102", message, self._at(opener), also=(missing,))
+        for opener, closer in repairs.mismatched[: self.limits.diagnostics]:
             message = f"`{opener.text}` is closed by `{closer.text}`"
             expected = TEXT[OPENERS[opener.kind]]
-            self.report_to.error("NS102", message, self._at(closer), f"`{expected}` was expected", also=(Mark(self._at(opener), "opened here"),))
-        for closer in repairs.surplus:
+            self.findings.error("NS102", message, self._at(closer), f"`{expected}` was expected", also=(Mark(self._at(opener), "opened here"),))
+        for closer in repairs.surplus[: self.limits.diagnostics]:
             if closer.kind == "RBRACE":
                 self.surplus.append(closer)
             else:
                 self._surplus(closer)
 
     def _surplus(self, closer: Token) -> None:
-        self.report_to.error("NS102", f"this `{closer.text}` closes nothing", self._at(closer), helps=("leave it out, or open it before",))
+        self.findings.error("NS102", f"this `{closer.text}` closes nothing", self._at(closer), helps=("leave it out, or open it before",))
 
     def _at(self, token: Token) -> Place:
         return Place(self.source, token.start, token.end)

@@ -14,12 +14,12 @@ import os
 import re
 import stat
 import sys
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from netspec.locate import data_path
+from netspec.record import record
 
 STARTS = ("module", "expression")
 BROKEN = ("FOREIGN", "OPEN_STRING", "OPEN_DOC", "QUOTED", "BAD")
@@ -27,7 +27,7 @@ SIGN = "SIGN"
 FORMAT = 2
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rule:
     """One production: what the parser does when it has recognized its right-hand side.
 
@@ -43,7 +43,7 @@ class Rule:
     recipe: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tables:
     """Everything about the grammar that is needed at run time.
 

@@ -108,7 +108,7 @@ def _larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
-EXPRESSIONS = st.recursive(_ATOMS, _larger, max_leaves=12)
+EXPRESSIONS = st.recursive(_ATOMS, _larger, max_leaves=6)
 STATEMENTS = st.one_of(
     st.builds("{} = {}".format, st.sampled_from(["a", "e[i]", "a, b", "y: [N, T = 3]"]), EXPRESSIONS),
     st.builds("output {}".format, EXPRESSIONS),
@@ -118,7 +118,7 @@ STATEMENTS = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(STATEMENTS, max_size=4))
 def test_generated_text(statements: list[str]) -> None:
     formatted("block b(x) {\n" + "\n".join(statements) + "\n}\n")

@@ -43,6 +43,7 @@ from tests.syntax.reading import RESNET, expression, read, shape_of, statement
         ("block(64) as layer -> f.output.none as if", ("->", ("as", ("()", "block", 64), "layer"), ("as", (".", (".", "f", "output"), "none"), "if"))),
         ('"a\\n\\u{41}\\""', 'a\nA"'),
         ("x # c\n  # own line\n\n  -> y", ("->", "x", "y")),
+        ("x # -> y\n# -> z\n  # else\n-> y", ("->", "x", "y")),
         ("f(\n a,\n\n # c\n b\n)", ("()", "f", "a", "b")),
         ("a if b\n else c", ("if", "a", "b", "c")),
     ],
@@ -116,6 +117,7 @@ def test_places() -> None:
 def test_line_ends_and_marks() -> None:
     assert read(RESNET.replace("\n", "\r\n")).body == read(RESNET).body
     assert read("\ufeff" + RESNET).body == read(RESNET).body
+    assert len(read("x = 1\n# not -> this\n # else\ny = 2").body) == 2
     assert read("").body == read("\n \n# c\n;;\n").body == ()
 
 

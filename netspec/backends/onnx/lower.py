@@ -11,13 +11,17 @@ from typing import Any
 
 from netspec.backends.onnx.extents import Constants, Extents
 from netspec.backends.onnx.model import NO_ATTRIBUTES, Attributes, OnnxModel, Operation
+from netspec.diagnostics.model import Refusal
 from netspec.graph import Graph, Node
-from netspec.op import Site, Weight
+from netspec.op import Reject, Site, Weight
 from netspec.terms import Const, In, OnnxTerm, Op, Out, Own, SizeScalar, SizeVec
 
 
 def lower(graph: Graph, opset: int = 21) -> OnnxModel:
-    """The graph as an ONNX model without weight values. Raises Refusal NS701 for a size that no input's shape tells."""
+    """The graph as an ONNX model without weight values.
+
+    Raises Refusal: NS701 for a size that no input's shape tells, and what operators say that have no lowering (NS704, …).
+    """
     return _Lowering(graph, opset).run()
 
 
@@ -80,7 +84,10 @@ class _Lowering:
     def _node(self, node: Node, node_names: set[str]) -> None:
         own = tuple(self.own[number] for number in node.weights)
         site = Site(tuple(map(self.types.__getitem__, node.inputs)), tuple(map(self.types.__getitem__, node.outputs)), own, self.opset)
-        terms = node.op.onnx(site)
+        try:
+            terms = node.op.onnx(site)
+        except Reject as error:  # what this opset cannot say
+            raise _refusal(node, error) from None
         terms = terms if isinstance(terms, tuple) else (terms,)
         flat = _Flattening(self, node, site, node_names)
         for number, term in zip(node.outputs, terms):
@@ -91,6 +98,11 @@ class _Lowering:
             self.names[number] = name = flat.name(term)
             if name == self.wanted[number] and number not in self.ports:
                 self.model.values.append((name, self.types[number]))
+
+
+def _refusal(node: Node, error: Reject) -> Refusal:
+    place = (f"{node.origin.file}:{node.origin.line}:{node.origin.column}",) if node.origin else ()
+    return Refusal(error.code, f"{node.name} cannot be written as ONNX: {error}", notes=place, helps=(error.help,) if error.help else ())
 
 
 class _Flattening:

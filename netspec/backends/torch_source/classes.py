@@ -6,20 +6,37 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import Any, Iterator
 
+from netspec.backends.torch_source.draft import Draft, gathered, is_sequential
 from netspec.backends.torch_source.form import (
-    Apply, Child, ClassName, Form, Literal, Local, Members, Parameter, Repeat, Sequence, Table, Text, align, constants, exact, skeleton, walk,
+    Apply,
+    ClassName,
+    Form,
+    Literal,
+    Members,
+    Parameter,
+    Sequence,
+    Table,
+    Text,
+    align,
+    constants,
+    walk,
     with_constants,
 )  # fmt: skip
 from netspec.backends.torch_source.lift import Column, Lifting
 from netspec.backends.torch_source.lower import Body, Expressions, Lowering, SourceError
-from netspec.backends.torch_source.naming import attribute
-from netspec.backends.torch_source.tree import ATTRIBUTES, LIST, TABLE, Place, quote
+from netspec.backends.torch_source.naming import identifier, unique
+from netspec.backends.torch_source.optional import merge
+from netspec.backends.torch_source.tree import LIST, TABLE, Place, quote
 from netspec.sizes.dim import Dim, show
 
 
 @dataclass(slots=True)
 class ModuleClass:
-    """A class of the file. `stem` is what the spec calls it; `place` its first instance, whose labels all share."""
+    """A class of the file. `stem` is what the spec calls it, `place` its fullest instance.
+
+    `parameters` are the constructor's, with their values in all instances, `defaults` those that a call may leave out,
+    `optional` the members that not every instance has, with the parameter that asks for each.
+    """
 
     number: int
     stem: str
@@ -29,7 +46,10 @@ class ModuleClass:
     members: Form
     bodies: list[Body]
     parameters: dict[str, Column] = field(default_factory=dict)
-    name: str = ""
+    defaults: dict[str, Any] = field(default_factory=dict)
+    optional: dict[str, str] = field(default_factory=dict)
+    instances: int = 1
+    computes: set[str] = field(default_factory=set)
 
     def stored(self) -> list[str]:
         """The parameters that `forward` needs."""
@@ -39,6 +59,10 @@ class ModuleClass:
     def uses(self) -> list[int]:
         """The classes that its constructor calls, in order."""
         return list(dict.fromkeys(f.number for f in walk(self.members) if isinstance(f, ClassName)))
+
+    def features(self) -> set[str]:
+        """What may tell it from other classes of its stem: the labels of its members, and of what it computes."""
+        return set(self.place.children) | self.computes
 
 
 class Classes:
@@ -70,6 +94,7 @@ class Classes:
         for place in places:
             draft = self._draft(place)
             drafts[draft.key()].append(draft)
+        drafts = merge(drafts)
         for group in drafts.values():
             self._settle(group, inline=len(group) == 1 or 2 * len(drafts) > len(places))
 
@@ -122,23 +147,34 @@ class Classes:
     # ------------------------------------------------------------------------------------------------------- classes
     def _class(self, group: list[Draft], sequential: bool) -> None:
         """Anti-unification: align the instances, lift the constants in which they differ."""
-        first = group[0]
-        scope = self.graph.scopes[first.place.scope]  # type: ignore[index]
-        lifting = Lifting(self._arguments(group), set(first.place.children), channels=set(self.channels))
+        model = group[0]
+        scope = self.graph.scopes[model.place.scope]  # type: ignore[index]
+        lifting = Lifting(self._arguments(group), set(model.place.children), channels=set(self.channels))
         columns = [align(list(column)) for column in zip(*(draft.forms() for draft in group))]
         lifted: list[Form] = []
         for column in columns:
             rows = zip(*(constants(form) for form in column))
             lifted.append(with_constants(column[0], iter([lifting.lift(list(row)) for row in rows])))
         members, forms = lifted[0], iter(lifted[1:])
-        bodies = [] if sequential else first.bodies
+        bodies = [] if sequential else model.bodies
         bodies = [replace(body, steps=[replace(step, form=next(forms)) for step in body.steps]) for body in bodies]
-        parameters = {name: lifting.columns[name] for name in lifting.parameters()}
-        made = ModuleClass(len(self.classes), self.stem(first.place), scope.doc, first.place, sequential, members, bodies, parameters)
+        made = ModuleClass(len(self.classes), self.stem(model.place), scope.doc, model.place, sequential, members, bodies)
+        made.instances, made.computes = len(group), self.lowering.labels(model.place.scope)
+        self._parameters(made, lifting, group)
         self.classes.append(made)
-        self.channels |= lifting.channels & set(parameters)
+        self.channels |= lifting.channels & set(made.parameters)
         for index, draft in enumerate(group):
             self.construction[id(draft.place)] = self._instance(made, index)
+
+    def _parameters(self, made: ModuleClass, lifting: Lifting, group: list[Draft]) -> None:
+        """The parameters of a class: those that were lifted, and one for each optional member."""
+        made.parameters = {name: lifting.columns[name] for name in lifting.parameters()}
+        made.defaults = lifting.defaults()
+        taken = set(made.parameters)
+        for label in sorted(frozenset().union(*(draft.absent for draft in group)), key=list(made.place.children).index):
+            made.optional[label] = name = unique(identifier(label, "layer"), taken)
+            made.parameters[name] = tuple(label not in draft.absent for draft in group)
+            made.defaults[name] = False
 
     def _arguments(self, group: list[Draft]) -> dict[str, Column]:
         """The columns of the block's arguments, those that are numbers in every instance."""
@@ -149,8 +185,11 @@ class Classes:
     def _instance(self, made: ModuleClass, index: int) -> Form:
         """The call that makes an instance: what counts channels by position, the rest by keyword."""
         names = list(made.parameters)
-        leading = next((i for i, name in enumerate(names) if name not in self.channels and name not in ("in_channels", "in_features")), len(names))
-        values = [Literal(made.parameters[name][index], name) for name in names]
+        counting = [name in self.channels and name not in made.defaults for name in names]
+        leading = counting.index(False) if False in counting else len(names)
+        values = [
+            Literal(made.parameters[name][index], name, repr(made.defaults[name]) if name in made.defaults else "") for name in names
+        ]
         return Apply(ClassName(made.number), tuple(values[:leading]), tuple(zip(names[leading:], values[leading:])))
 
 
@@ -185,5 +224,3 @@ def _ordered(places: list[Place], grouping: dict[int, Any]) -> list[Any] | None:
     except CycleError:
         return None
 
-
-__all__ = ["ATTRIBUTES", "Classes", "Draft", "ModuleClass", "is_sequential"]

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import defaultdict
+from dataclasses import replace
 
 from netspec.backends.torch_source.classes import Classes, ModuleClass
-from netspec.backends.torch_source.form import Apply, Form, Members, Sequence, Text
+from netspec.backends.torch_source.form import Apply, ClassName, Form, Literal, Members, Sequence, Text, transform
 from netspec.backends.torch_source.initial import reset_parameters
-from netspec.backends.torch_source.layout import INDENT, WIDTH, Writer
+from netspec.backends.torch_source.layout import INDENT, WIDTH, Writer, constant
 from netspec.backends.torch_source.lift import annotation
 from netspec.backends.torch_source.lower import Body, Lowering
 from netspec.backends.torch_source.naming import class_name, identifier, unique
 from netspec.backends.torch_source.statements import forward_lines
 from netspec.backends.torch_source.text import comment, docstring
-from netspec.backends.torch_source.tree import build_tree, member
+from netspec.backends.torch_source.tree import build_tree
 from netspec.graph import Graph
 from netspec.terms import Support
 
@@ -65,12 +66,15 @@ class File:
 
     def constructor(self, made: ModuleClass) -> list[str]:
         """`__init__`: its parameters, then the members in the order of the state dict."""
-        parameters = [f"{name}: {annotation(column)}" for name, column in made.parameters.items()]
+        parameters = [
+            f"{name}: {annotation(column)}" + (f" = {constant(made.defaults[name])}" if name in made.defaults else "")
+            for name, column in made.parameters.items()
+        ]
         lines = signature("__init__", ["self", *parameters], "None")
         writer = Writer(self.names.__getitem__)
         if made.sequential:
             assert isinstance(made.members, Sequence)
-            return lines + writer.lines(Apply(Text("super().__init__"), made.members.items), 2)
+            return lines + writer.lines(_brief(Apply(Text("super().__init__"), made.members.items)), 2)
         lines.append(f"{INDENT * 2}super().__init__()")
         lines += [f"{INDENT * 2}self.{name} = {name}" for name in made.stored()]
         lines += _members(writer, made, made.members)
@@ -99,18 +103,34 @@ class File:
         return "\n".join([f"class {self.outputs_name}(NamedTuple):", *(f"{INDENT}{name}: Tensor" for name in names)])
 
 
-def _members(writer: Writer, made: ModuleClass, members: Form, path: str = "self") -> list[str]:
+def _members(writer: Writer, made: ModuleClass, members: Form, path: tuple[str, ...] = ()) -> list[str]:
+    """The statements that set the members of a module, those of families inside it too."""
     assert isinstance(members, Members)
     lines: list[str] = []
     for label, form in members.items:
-        parameter = made.place.children[label].parameter if label in made.place.children else False
-        target = path + member(label, parameter)
+        target, room = made.place.access((*path, label)), 2
+        flag = made.optional.get(label) if not path else None
+        if flag:
+            lines += [f"{INDENT * 2}{target} = nn.Identity()", f"{INDENT * 2}if {flag}:"]
+            room = 3
         if isinstance(form, Members):
-            lines.append(f"{INDENT * 2}{target} = nn.Module()")
-            lines += _members(writer, made, form, target)
+            lines.append(f"{INDENT * room}{target} = nn.Module()")
+            lines += _members(writer, made, form, (*path, label))
         else:
-            lines += writer.lines(form, 2, f"{target} = ")
+            lines += writer.lines(_brief(form), room, f"{target} = ")
     return lines
+
+
+def _brief(form: Form) -> Form:
+    """Calls without the keywords that have their default."""
+
+    def leave_out(inner: Form) -> Form:
+        if not isinstance(inner, Apply) or not isinstance(inner.function, ClassName):
+            return inner
+        kept = tuple((n, v) for n, v in inner.keywords if not (isinstance(v, Literal) and v.usual and v.usual == v.spelling))
+        return replace(inner, keywords=kept)
+
+    return transform(form, leave_out)
 
 
 def signature(name: str, parameters: list[str], result: str) -> list[str]:
@@ -161,16 +181,22 @@ def _dependencies_first(classes: list[ModuleClass]) -> list[ModuleClass]:
 
 
 def name_classes(order: list[ModuleClass], taken: set[str]) -> dict[int, str]:
-    """Names by number. Several classes of one stem are told apart by the one label that sets them apart, or by numbers."""
+    """Names by number. Several classes of one stem are told apart by the one label that only one of them has, else by
+    numbers, the one with most instances first."""
     names: dict[int, str] = {}
-    stems = Counter(class_name(made.stem) for made in order)
     root = order[-1]
-    for made in [root, *order[:-1]]:
-        stem = class_name(made.stem)
-        labels = set(made.place.children)
-        others = [set(other.place.children) for other in order if class_name(other.stem) == stem and other is not made]
-        own = labels.difference(*others) if others else set()
-        suffix = class_name(identifier(next(iter(own)))) if stems[stem] > 1 and len(own) == 1 and made is not root else ""
-        names[made.number] = unique(stem + suffix, taken)
+    names[root.number] = unique(class_name(root.stem), taken)
+    stems: dict[str, list[ModuleClass]] = defaultdict(list)
+    for made in order[:-1]:
+        stems[class_name(made.stem)].append(made)
+    for stem, alike in stems.items():
+        plain = []
+        for made in sorted(alike, key=lambda m: -m.instances):
+            own = made.features().difference(*(other.features() for other in alike if other is not made))
+            if len(alike) > 1 and len(own) == 1:
+                names[made.number] = unique(stem + class_name(next(iter(own)).rstrip("0123456789")), taken)
+            else:
+                plain.append(made)
+        for made in plain:
+            names[made.number] = unique(stem, taken)
     return names
-

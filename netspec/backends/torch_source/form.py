@@ -13,15 +13,28 @@ from typing import Any, Callable, Iterator, Union
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A constant: number, string, None, or a tuple of constants. `hint` is what torch calls the argument it stands for."""
+    """A constant: number, string, None, or a tuple of constants.
+
+    `hint` is what torch calls the argument that it stands for, `usual` the spelling of that argument's default, if any.
+    """
 
     value: Any
     hint: str = ""
+    usual: str = ""
 
     @property
     def spelling(self) -> str:
         """What tells constants apart: `1`, `1.0` and `True` are three."""
         return repr(self.value)
+
+
+class _Unknown:
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+
+#: The value of a constant inside a layer that an instance does not have.
+UNKNOWN: Any = _Unknown()
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +262,7 @@ def _with_all_keywords(forms: list[Apply]) -> list[Form]:
     aligned: list[Form] = []
     for form in forms:
         written, free = dict(form.keywords), dict(form.defaults)
-        keywords = tuple((name, written[name] if name in written else Literal(free[name], name)) for name in order)
+        keywords = tuple((name, written[name] if name in written else Literal(free[name], name, repr(free[name]))) for name in order)
         aligned.append(replace(form, keywords=keywords))
     return aligned
 

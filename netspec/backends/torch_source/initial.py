@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from netspec.analyses.distributions import (
-    Constant, Dirac, Distribution, Eye, Normal, Orthogonal, Sparse, TruncatedNormal, Uniform,
+    Constant,
+    Dirac,
+    Distribution,
+    Eye,
+    Normal,
+    Orthogonal,
+    Sparse,
+    TruncatedNormal,
+    Uniform,
 )  # fmt: skip
 from netspec.analyses.initial import GAINS, resolve
 from netspec.backends.torch_source.form import Apply, Form, Literal, Sequence, Text

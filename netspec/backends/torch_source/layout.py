@@ -6,7 +6,22 @@ import math
 from typing import Any, Callable
 
 from netspec.backends.torch_source.form import (
-    Apply, Child, ClassName, Dot, Extent, Form, Item, Literal, Local, Operation, Parameter, Repeat, Sequence, Slice, Table, Text,
+    Apply,
+    Child,
+    ClassName,
+    Dot,
+    Extent,
+    Form,
+    Item,
+    Literal,
+    Local,
+    Operation,
+    Parameter,
+    Repeat,
+    Sequence,
+    Slice,
+    Table,
+    Text,
 )  # fmt: skip
 from netspec.backends.torch_source.tree import quote
 

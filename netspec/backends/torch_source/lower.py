@@ -12,7 +12,19 @@ from typing import Any
 from netspec import terms
 from netspec.backends.torch_source.extents import Extents
 from netspec.backends.torch_source.form import (
-    Apply, Child, Dot, Extent, Form, Item, Literal, Local, Operation, Sequence, Slice, Text, walk,
+    Apply,
+    Child,
+    Dot,
+    Extent,
+    Form,
+    Item,
+    Literal,
+    Local,
+    Operation,
+    Sequence,
+    Slice,
+    Text,
+    walk,
 )  # fmt: skip
 from netspec.backends.torch_source.torch_names import positional
 from netspec.graph import Graph, Node
@@ -97,6 +109,12 @@ class Lowering:
         self.variant: dict[int, int] = {}
         for frame in sorted({0, *self.items}, key=lambda f: (-_depth(graph, f), f)):
             self._add(frame, _FrameLowering(self, frame).body())
+
+    def labels(self, scope: int | None) -> set[str]:
+        """The labels of the operators that a scope applies itself."""
+        frames = [frame for frame in self.items if self.graph.frames[frame].scope == scope]
+        nodes = [self.graph.nodes[n] for frame in frames for kind, n in self.items[frame] if kind == "node"]
+        return {node.label.rpartition(".")[2] for node in nodes}
 
     def _add(self, frame: int, body: Body) -> None:
         """Keep a body; a shared block has one for all its frames, unless sizes or captured tensors make them differ."""
@@ -307,12 +325,12 @@ class Expressions:
     path: tuple[str, ...] = ()
     owns: bool = False
 
-    def form(self, term: Any, hint: str = "") -> Form:
+    def form(self, term: Any, hint: str = "", usual: str = "") -> Form:
         """The form of any term."""
         if isinstance(term, Dim):
             return self.size(term, self.near)
         if _constant(term):
-            return Literal(term, hint)
+            return Literal(term, hint, usual)
         if isinstance(term, (tuple, list)):
             return Sequence(tuple(self.form(item, hint) for item in term), "(" if isinstance(term, tuple) else "[")
         if isinstance(term, slice):
@@ -329,8 +347,10 @@ class Expressions:
         """A call; its positional arguments are called what torch calls them."""
         hints = positional(known, len(term.args))
         arguments = tuple(self.form(argument, hint) for argument, hint in zip(term.args, hints))
-        keywords = tuple((name, self.form(value, name)) for name, value in term.kwargs)
-        return Apply(function, arguments, keywords, self.defaults())
+        defaults = self.defaults()
+        usual = {name: repr(value) for name, value in defaults}
+        keywords = tuple((name, self.form(value, name, usual.get(name, ""))) for name, value in term.kwargs)
+        return Apply(function, arguments, keywords, defaults)
 
     def defaults(self) -> tuple[tuple[str, Any], ...]:
         """An operator's defaults are torch's: what an argument means that is not written."""

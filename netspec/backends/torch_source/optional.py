@@ -10,11 +10,21 @@ from dataclasses import replace
 from typing import Any
 
 from netspec.backends.torch_source.draft import Draft
-from netspec.backends.torch_source.form import Apply, Child, Extent, Form, Literal, Local, transform, walk
+from netspec.backends.torch_source.form import (
+    UNKNOWN,
+    Apply,
+    Child,
+    Extent,
+    Form,
+    Literal,
+    Local,
+    align,
+    constants,
+    transform,
+    walk,
+    with_constants,
+)  # fmt: skip
 from netspec.backends.torch_source.lower import Body, Step
-
-#: The value of a constant inside a layer that an instance does not have.
-UNKNOWN: Any = type("Unknown", (), {"__repr__": lambda self: "UNKNOWN"})()
 
 
 def merge(groups: dict[Any, list[Draft]]) -> dict[Any, list[Draft]]:
@@ -54,12 +64,11 @@ def _with_absent(draft: Draft, model: Draft, extra: frozenset[str]) -> Draft:
 
 def _filled(body: Body, extra: frozenset[str], own: Any) -> list[Step]:
     """The model's steps with the instance's own constants; variables are numbered as in the model."""
-    from netspec.backends.torch_source.form import constants, with_constants
-
     steps = []
     for step in body.steps:
         if _optional_call(step) not in extra:
-            step = replace(step, form=with_constants(step.form, iter(constants(next(own)))))
+            shape, values = align([step.form, next(own)])
+            step = replace(step, form=with_constants(shape, iter(constants(values))))
         steps.append(step)
     return steps
 

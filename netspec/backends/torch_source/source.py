@@ -11,9 +11,10 @@ from netspec.version import VERSION
 #: The syntax that generated source may consist of. Anything else has come from a hole in the generator.
 _ALLOWED = (
     ast.Module, ast.Import, ast.ImportFrom, ast.alias, ast.ClassDef, ast.FunctionDef, ast.arguments, ast.arg, ast.Return, ast.Assign,
-    ast.AnnAssign, ast.AugAssign, ast.Expr, ast.For, ast.If, ast.Pass, ast.Raise, ast.Call, ast.keyword, ast.Attribute, ast.Name, ast.Load, ast.Store,
-    ast.Constant, ast.Tuple, ast.List, ast.Dict, ast.Subscript, ast.Slice, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp,
-    ast.Starred, ast.ListComp, ast.GeneratorExp, ast.comprehension, ast.JoinedStr, ast.FormattedValue, ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.With, ast.withitem,
+    ast.AnnAssign, ast.AugAssign, ast.Expr, ast.For, ast.If, ast.With, ast.withitem, ast.Pass, ast.Raise, ast.Call, ast.keyword,
+    ast.Attribute, ast.Name, ast.Load, ast.Store, ast.Constant, ast.Tuple, ast.List, ast.Dict, ast.Subscript, ast.Slice, ast.BinOp,
+    ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Starred, ast.ListComp, ast.GeneratorExp, ast.comprehension, ast.JoinedStr,
+    ast.FormattedValue, ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
 )  # fmt: skip
 _MODULES = frozenset({"torch", "torch.nn.functional", "math", "collections", "typing"})
 

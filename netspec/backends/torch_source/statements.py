@@ -114,7 +114,8 @@ class Variables:
             return later
         for local in used(step.form):
             name = self.names[local]
-            if name in free and (local not in self.body.inputs or name in _PLAIN_NAMES) and local not in self.body.sizes:
+            own = local not in self.body.inputs and local not in self.body.names
+            if name in free and (own or name in _PLAIN_NAMES) and local not in self.body.sizes:
                 return name
         return next((name for name in _PLAIN_NAMES if name not in busy), None) or unique("x", set(busy))
 
@@ -129,7 +130,10 @@ class Variables:
 
 
 def forward_lines(body: Body, writer: Writer, lengths: Lengths, several: str = "") -> list[str]:
-    """The statements of a `forward`, indented twice. `several` names the class of several outputs. Sets `writer.local` to the names of the variables."""
+    """The statements of a `forward`, indented twice. `several` names the class of several outputs.
+
+    Sets `writer.local` to the names of the variables.
+    """
     writer.local = lambda index: identifier(body.names.get(index, "x"))
     fresh = count(1 + max([*body.inputs, *(target for step in body.steps for target in step.targets)], default=0))
     steps = [narrow for step in nest(body, writer, lengths, several) for narrow in _narrow(step, fresh, writer)]
