@@ -210,40 +210,45 @@ class Net:
         return write_source(self.graph)
 
     def torch(self, seed: int = 0, *, weights: str | None = None) -> "torch.nn.Module":
-        """The network as a `torch.nn.Module`: the source executed, parameters named by label, float32, in training mode.
+        """The network as a `torch.nn.Module`: the source executed, parameters named by label, in training mode.
 
         Weights start from `seed`, bit for bit those of `onnx`, or are read strictly from a file.
         """
         from netspec.backends.torch_module import build_module, load_weights
-        from netspec.backends.weights import store
+        from netspec.backends.weight_files import weights_of
+        from netspec.backends.weights import arrays_of
 
         module = build_module(self.source(), self.graph)
-        load_weights(module, store(self.graph, seed, weights))
+        load_weights(module, arrays_of(self.graph, weights_of(self.graph, seed, weights)))
         return module
 
     def onnx(self, seed: int = 0, *, weights: str | None = None, **options: Any) -> "onnx.ModelProto":
-        """The network as an ONNX model in memory. Options as in `save_onnx`."""
+        """The network as an ONNX model in memory. Options are those of `OnnxOptions`: `opset`, `fold`, …"""
         import onnx
 
-        from netspec.backends.onnx import model_bytes
-        from netspec.backends.weights import store
-
-        return onnx.load_from_string(model_bytes(self.graph, store(self.graph, seed, weights), **options))
+        return onnx.load_from_string(self._onnx_bytes(seed, weights, options))
 
     def save_onnx(self, path: str, seed: int = 0, *, weights: str | None = None, **options: Any) -> None:
-        """Write the network as an ONNX file; weights stream to it, and past 2 GB into a file beside it."""
-        from netspec.backends.onnx import write_model
-        from netspec.backends.weights import store
+        """Write the network as an ONNX file; weights stream to it, and past 2 GB into a file beside it. Options as in `onnx`."""
+        from netspec.backends.onnx import OnnxOptions, save
+        from netspec.backends.weight_files import weights_of
 
-        write_model(path, self.graph, store(self.graph, seed, weights), **options)
+        save(self.graph, path, weights_of(self.graph, seed, weights), OnnxOptions(**options))
 
     def session(self, seed: int = 0, *, weights: str | None = None, provider: str = "auto", **options: Any) -> "Session":
-        """An onnxruntime session: `session(image=array)` gives `{"logits": array}`."""
-        from netspec.backends.onnx import model_bytes
-        from netspec.backends.weights import store
+        """An onnxruntime session: `session(image=array)` gives `{"logits": array}`.
+
+        A provider that was asked for and cannot be used is a `Refusal`, never a silent run on the CPU.
+        """
         from netspec.runtime.session import Session
 
-        return Session(model_bytes(self.graph, store(self.graph, seed, weights)), provider=provider, graph=self.graph, **options)
+        return Session(self._onnx_bytes(seed, weights, {}), provider=provider, graph=self.graph, **options)
+
+    def _onnx_bytes(self, seed: int, weights: str | None, options: dict[str, Any]) -> bytes:
+        from netspec.backends.onnx import OnnxOptions, model_bytes
+        from netspec.backends.weight_files import weights_of
+
+        return model_bytes(self.graph, weights_of(self.graph, seed, weights), OnnxOptions(**options))
 
     def verify(self, seed: int = 0, **options: Any) -> "Verdict":
         """PyTorch against onnxruntime on the same weights and inputs, node by node and end to end, over several sizes."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Sequence
-from io import FileIO
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from netspec.diagnostics.model import Refusal
 
 #: Writes a file's whole content to an unbuffered binary file that can seek.
-Producer = Callable[[FileIO], None]
+Producer = Callable[[BinaryIO], None]
 
 
 def write_atomic(path: str | os.PathLike[str], producer: Producer | bytes) -> None:
@@ -51,7 +51,7 @@ def write_together(files: Sequence[tuple[str | os.PathLike[str], Producer | byte
 
 def _write_straight(path: Path, producer: Producer | bytes) -> None:
     with open(path, "wb", buffering=0) as file:
-        _produce(file, producer)
+        _produce(cast("BinaryIO", file), producer)
 
 
 def _write_temporary(temporary: Path, path: Path, producer: Producer | bytes) -> None:
@@ -60,18 +60,18 @@ def _write_temporary(temporary: Path, path: Path, producer: Producer | bytes) ->
     with open(descriptor, "r+b", buffering=0) as file:
         if path.exists() and hasattr(os, "fchmod"):
             os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
-        _produce(file, producer)
+        _produce(cast("BinaryIO", file), producer)
         os.fsync(file.fileno())
 
 
-def _produce(file: FileIO, producer: Producer | bytes) -> None:
+def _produce(file: BinaryIO, producer: Producer | bytes) -> None:
     if callable(producer):
         producer(file)
     else:
         write_all(file, producer)
 
 
-def write_all(file: FileIO, data: bytes | memoryview) -> None:
+def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
     """Write every byte: one call may take only some of them."""
     rest = memoryview(data).cast("B")
     while rest:

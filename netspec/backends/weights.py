@@ -131,7 +131,9 @@ def generate(tensor: Tensor, seed: int) -> np.ndarray:
 def distribution(tensor: Tensor) -> Distribution:
     """What the tensor is drawn from. Raises Refusal NS602 where its initializer does not fit it."""
     if tensor.dtype == "bfloat16":
-        raise Refusal("NS603", f"{tensor.name} is bfloat16, which cannot be drawn", helps=("keep weights in float32 and convert the model",))
+        raise Refusal(
+            "NS603", f"{tensor.name} is bfloat16, which cannot be drawn", helps=("keep weights in float32 and convert the model",)
+        )
     try:
         return resolve(tensor.init, tensor.shape, tensor.fan_in, tensor.fan_out)
     except Reject as error:

@@ -47,7 +47,7 @@ def _onnx(graph: "Graph", options: argparse.Namespace) -> None:
     from netspec.backends.weight_files import weights_of
 
     weights = weights_of(graph, options.seed, options.weights, options.strip)
-    save(graph, options.output, weights, OnnxOptions(opset=options.opset, fold=options.fold, external=options.external))
+    save(graph, options.output, weights, OnnxOptions(opset=options.opset, fold=options.fold, external=True if options.external else None))
 
 
 def _python(graph: "Graph", options: argparse.Namespace) -> None:

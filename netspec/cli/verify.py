@@ -28,10 +28,8 @@ def run(options: argparse.Namespace) -> int:
     weights = None
     if options.weights:
         from netspec.backends.weight_files import weights_of
-        from netspec.backends.weights import arrays_of
 
-        found = arrays_of(done.graph, weights_of(done.graph, options.seed, options.weights))
-        weights = lambda tensor: found[tensor.name]  # noqa: E731
+        weights = weights_of(done.graph, options.seed, options.weights).array
     verdict = verify(done.graph, options.seed, count=options.count, opset=options.opset, weights=weights)
     if options.format == "json":
         facts = {"ok": verdict.ok, "nodes": verdict.nodes, "cases": verdict.cases, "differences": [asdict(d) for d in verdict.differences]}

@@ -137,7 +137,7 @@ class Application(Context):
         if len(inputs) < least or (most is not None and len(inputs) > most):
             wanted = f"{least}" if least == most else f"at least {least}" if most is None else f"{least} to {most}"
             plural = "" if wanted == "1" else "s"
-            self.fail("NS303", f"`{layer.operator.NAME}` takes {wanted} tensor{plural}, and {len(inputs)} are given", layer.place)
+            self.fail("NS311", f"`{layer.operator.NAME}` takes {wanted} tensor{plural}, and {len(inputs)} are given", layer.place)
 
     def _rejected(self, layer: OperatorLayer, inputs: list[Tensor], reject: Reject) -> Any:
         place = dict(layer.marks).get(reject.argument or "", layer.place)
@@ -236,7 +236,7 @@ class Application(Context):
     def _finish_block(self, done: Activation, layer: BlockLayer, given: int) -> Any:
         if done.waiting:
             name = layer.name
-            self.fail("NS303", f"`{name}` takes {done.inputs} tensors, and {given} are given", layer.place)
+            self.fail("NS311", f"`{name}` takes {done.inputs} tensors, and {given} are given", layer.place)
         if not done.outputs:
             self.fail("NS210", f"`{done.definition.name}` has no `output`", done.definition.statement.place)
         names = tuple(name for name, _, _ in done.outputs)

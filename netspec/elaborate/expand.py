@@ -99,7 +99,7 @@ class Expander(Initialization):
             assert isinstance(value, Tensor)
             chosen = name or "output"
             if name is not None and name in taken:
-                self.fail("NS208", f"two outputs are called `{name}`", place)
+                self.fail("NS215", f"two outputs are called `{name}`", place)
             number = 2
             while chosen in taken:
                 chosen, number = f"output{number}", number + 1

@@ -75,12 +75,12 @@ _CLASSES: dict[int, tuple[type[Operator], tree.Extern]] = {}
 
 def _match(shape: tree.Shape, given: TensorType, bound: dict[str, Size], need: Needs, name: str) -> None:
     if len(shape.dims) != given.rank:
-        raise Reject("NS401", f"`{name}` has {len(shape.dims)} axes, and {given} is given")
+        raise Reject("NS413", f"`{name}` has {len(shape.dims)} axes, and {given} is given")
     for axis, (dim, size) in enumerate(zip(shape.dims, given.shape)):
         if isinstance(dim.size, tree.Name) and dim.size.id not in bound:
             bound[dim.size.id] = size
         else:
-            need.equal(size, _size(dim.size, bound), f"axis {axis} of `{name}`", "NS403")
+            need.equal(size, _size(dim.size, bound), f"axis {axis} of `{name}`", "NS413")
 
 
 def _size(expression: tree.Expr, bound: dict[str, Size]) -> Size:
@@ -100,4 +100,4 @@ def _size(expression: tree.Expr, bound: dict[str, Size]) -> Size:
         if expression.op == "*":
             return left * right
         return left // right if expression.op == "//" else left % right
-    raise Reject("NS403", "a size in an extern is made of whole numbers, names and `+ - * // %`")
+    raise Reject("NS213", "a size in an extern is made of whole numbers, names and `+ - * // %`")

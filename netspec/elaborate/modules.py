@@ -106,7 +106,7 @@ class Modules:
             return _in_zoo(statement.zoo)
         written = statement.path
         if not written.endswith(".net"):
-            raise Refusal("NS001", f'"{written}" is not a `.net` file')
+            raise Refusal("NS009", f'"{written}" is not a `.net` file')
         if os.path.isabs(written) or "\\" in written or "\0" in written:
             raise Refusal("NS009", f'"{written}" must be relative to the importing file')
         folder = os.path.dirname(source.path) if source.path else os.getcwd()

@@ -72,27 +72,31 @@ class WrittenShapes(Calls):
             self.fail("NS213", f"a size cannot be {value}", expression.place)
         return value
 
-    def check_shape(self, shape: tree.Shape, value: Any, env: Environment, place: Any) -> None:
-        """Hold a tensor against a written shape: free names in it are bound, everything else must agree."""
+    def check_shape(self, shape: tree.Shape, value: Any, env: Environment, place: Any) -> Tensor:
+        """Hold a tensor against a written shape: free names in it are bound, everything else must agree. The tensor with
+        the sizes as written, which say no less than those that were found."""
         (tensor, *others) = self.as_tensors(value, place)
         if others:
             self.fail("NS301", "a shape is written for one tensor", shape.place)
         found = tensor.type
         if shape.dtype is not None and self._dtype(shape) != found.dtype:
-            self.fail("NS403", f"written as {shape.dtype}, and it is {found}", shape.place)
+            self.fail("NS413", f"written as {shape.dtype}, and it is {found}", shape.place)
         if len(shape.dims) != found.rank:
-            self.fail("NS401", f"written with {len(shape.dims)} axes, and it is {found}", shape.place)
-        for dim, size in zip(shape.dims, found.shape):
-            self._check_size(dim, size, found, env)
+            self.fail("NS413", f"written with {len(shape.dims)} axes, and it is {found}", shape.place)
+        sizes = tuple(self._check_size(dim, size, found, env) for dim, size in zip(shape.dims, found.shape))
+        if sizes != found.shape:
+            self.builder.types[tensor.number] = TensorType(sizes, found.dtype)
+        return self.tensor(tensor.number)
 
-    def _check_size(self, dim: tree.Dim, size: Size, found: TensorType, env: Environment) -> None:
+    def _check_size(self, dim: tree.Dim, size: Size, found: TensorType, env: Environment) -> Size:
         if isinstance(dim.size, tree.Name) and env.find(dim.size.id) is MISSING:
             env.names[dim.size.id] = size
-            return
+            return size
         wanted = self._size(dim.size, env)
         if wanted == size:
-            return
+            return size
         condition = Condition("==", size, wanted)
         if condition.status() is False:
-            self.fail("NS403", f"written as {wanted}, and it is {size}", dim.place, notes=(f"the tensor is {found}",))
-        self.require(condition, "NS403", f"written as {wanted}, and it is {size}", dim.place)
+            self.fail("NS413", f"written as {wanted}, and it is {size}", dim.place, notes=(f"the tensor is {found}",))
+        self.require(condition, "NS413", f"written as {wanted}, and it is {size}", dim.place)
+        return wanted

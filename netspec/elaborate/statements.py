@@ -65,7 +65,7 @@ class Statements(WrittenShapes, Expressions):
         value = self.evaluate(s.value, env)
         if len(s.targets) == 1:
             if s.shape is not None:
-                self.check_shape(s.shape, value, env, s.value.place)
+                value = self.check_shape(s.shape, value, env, s.value.place)
             self._assign(s.targets[0], value, env)
             return
         items = value.items if isinstance(value, Tensors) else value
@@ -129,14 +129,14 @@ class Statements(WrittenShapes, Expressions):
         else:
             value = self._next_input(s, activation)
             if s.shape is not None:
-                self.check_shape(s.shape, value, env, s.place)
+                value = self.check_shape(s.shape, value, env, s.place)
         activation.frame.inputs.append((s.name, value.number))
         env.names[s.name] = value
 
     def _next_input(self, s: tree.Input, activation: Activation) -> Tensor:
         if not activation.waiting:
             name = activation.definition.name
-            self.fail("NS303", f"`{name}` takes a tensor `{s.name}` that is not given", self.trail[-1].place if self.trail else s.place)
+            self.fail("NS311", f"`{name}` takes a tensor `{s.name}` that is not given", self.trail[-1].place if self.trail else s.place)
         return activation.waiting.pop(0)
 
     def _output(self, s: tree.Output, env: Environment) -> None:
@@ -149,7 +149,7 @@ class Statements(WrittenShapes, Expressions):
             return
         (tensor,) = self._one_tensor(value, s)
         if s.shape is not None:
-            self.check_shape(s.shape, tensor, env, s.value.place)
+            tensor = self.check_shape(s.shape, tensor, env, s.value.place)
         activation.outputs.append((name, tensor, s.place))
         if s.name is not None:
             self.builder.hints.setdefault(tensor.number, s.name)
@@ -170,7 +170,7 @@ class Statements(WrittenShapes, Expressions):
         self.decide(s.condition, env, "NS501", "expected")
 
     def _where(self, s: tree.Where, env: Environment) -> None:
-        self.decide(s.condition, env, "NS406", "stated by `where`")
+        self.decide(s.condition, env, "NS414", "stated by `where`")
 
     def decide(self, condition: tree.Expr, env: Environment, code: str, reason: str) -> None:
         """Hold a condition: what depends on open sizes becomes a requirement, what is false an error."""

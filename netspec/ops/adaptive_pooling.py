@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, final
 
 from pydantic import Field
 
-from netspec.op import Accepts, Needs, Operator, Rejects, Site
+from netspec.op import Accepts, Needs, Operator, Reject, Rejects, Site
 from netspec.ops._inputs import require_floats
 from netspec.ops._window import Positive, per_axis, plain, spatial
 from netspec.reach import Adaptive, All, AxisReach, Reach, Same
@@ -83,6 +83,8 @@ class _Adaptive(Operator):
         (x,) = inputs
         require_floats(self.NAME, x)
         sizes = spatial(self.NAME, x)
+        if all(m is None for m in self._sizes(x)):
+            raise Reject("NS310", f"`{self.NAME}` is asked to keep every axis", argument="size", help="leave it out")
         return x.with_shape((*x.shape[:2], *(n if m is None else m for n, m in zip(sizes, self._sizes(x)))))
 
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> tuple[Reach, ...]:
@@ -138,6 +140,7 @@ class AdaptiveAvgPool(_Adaptive):
         Rejects("adaptive_avg_pool(1)", ("int64 [N, 3, 8]",), "NS403"),
         Rejects("adaptive_avg_pool(0)", ("[N, 3, 8]",), "NS310"),
         Rejects("adaptive_avg_pool((2, 2))", ("[N, 3, 8]",), "NS310"),
+        Rejects("adaptive_avg_pool((none, none))", ("[N, 3, 8, 8]",), "NS310"),
     )
 
     def torch(self, site: Site) -> Torch:

@@ -35,6 +35,8 @@ def _output(x: TensorType, found: tuple[Window, ...], need: Needs, ceil_mode: bo
     """The batch, the channels, and the number of windows along each axis."""
     for window in found:
         _check_padding(window)
+    if ceil_mode and padding in _WORDS:
+        raise Reject("NS310", f"`{padding}` keeps every window that starts inside already", argument="ceil_mode")
     if padding in _WORDS:
         return x.with_shape((*x.shape[:2], *(ceil_div(n, w.stride) for w, n in zip(found, x.spatial))))
     if ceil_mode and any(w.before != w.after for w in found):
@@ -137,6 +139,8 @@ class MaxPool(_Pool):
         Rejects("max_pool(2)", ("int64 [N, 3, 8]",), "NS403"),
         Rejects("max_pool(3, padding = 2)", ("[N, 3, 8]",), "NS310"),
         Rejects("max_pool(3, padding = (0, 1), ceil_mode = true)", ("[N, 3, 8]",), "NS310"),
+        Rejects("max_pool(3, padding = same, ceil_mode = true)", ("[N, 3, 8]",), "NS310"),
+        Rejects("max_pool(2, padding = 1, dilation = 3)", ("[N, 3, 2]",), "NS402"),
         Rejects("max_pool((2, 2))", ("[N, 3, 8]",), "NS310"),
         Rejects("max_pool(0)", ("[N, 3, 8]",), "NS310"),
     )

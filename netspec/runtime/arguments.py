@@ -63,7 +63,10 @@ class Signature:
             wanted = evaluate(size, env)
             why = "" if isinstance(size, int) else f" ({_bindings(size, env, origin)})"
             shape = list(arrays[name].shape)
-            raise Refusal("NS722", f"axis {axis} of `{name}` must be {wanted}{why}, not {actual}: it has shape {shape}, {self.inputs[name]} is declared")
+            raise Refusal(
+                "NS722",
+                f"axis {axis} of `{name}` must be {wanted}{why}, not {actual}: it has shape {shape}, {self.inputs[name]} is declared",
+            )
         for requirement in self.requirements:
             self._require(requirement, env)
 
@@ -74,7 +77,9 @@ class Signature:
         sizes = ", ".join(f"{name} = {env[name]}" for name in sorted(condition.names()))
         where = f" (at {requirement.node})" if requirement.node else ""
         helps = self._fitting(condition.names(), env)
-        raise Refusal("NS723", f"the inputs do not fit: {condition} is needed, but {sizes}", notes=(f"{requirement.reason}{where}",), helps=helps)
+        raise Refusal(
+            "NS723", f"the inputs do not fit: {condition} is needed, but {sizes}", notes=(f"{requirement.reason}{where}",), helps=helps
+        )
 
     def _fitting(self, free: frozenset[str], env: Mapping[str, int]) -> tuple[str, ...]:
         """The nearest values of one size, below and above, with which every condition holds."""

@@ -118,15 +118,15 @@ def _start(model: Any, provider: str, options: Any, tf32: bool) -> tuple[str, An
     session = _load(model, provider, options, tf32)
     if PROVIDERS[provider] not in session.get_providers():
         used = ", ".join(session.get_providers())
-        helps = ("onnxruntime's log says why: a missing driver or CUDA library, most often",)
-        raise Refusal("NS731", f"the provider `{provider}` did not start; onnxruntime fell back to {used}", helps=helps)
+        why = ("onnxruntime's log says why: a missing driver or CUDA library, most often",)
+        raise Refusal("NS731", f"the provider `{provider}` did not start; onnxruntime fell back to {used}", helps=why)
     return provider, session
 
 
 def _load(model: Any, provider: str, options: Any, tf32: bool) -> Any:
     if provider != "cpu" and hasattr(onnxruntime, "preload_dlls"):
         onnxruntime.preload_dlls()  # finds CUDA where pip put it
-    settings: dict[str, Any] = {"use_tf32": int(tf32)} if provider == "cuda" else {}
+    settings: dict[str, Any] = {"use_tf32": int(tf32)} if provider == "cuda" else {}  # torch's products are exact by default
     chain: list[Any] = [(PROVIDERS[provider], settings)]
     if provider != "cpu":
         chain.append(PROVIDERS["cpu"])  # shape arithmetic runs there

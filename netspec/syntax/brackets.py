@@ -26,51 +26,47 @@ class Repairs:
     offsets: list[int] = field(default_factory=list)
 
 
-def balance(tokens: list[Token], text: str, nesting: int, repairs: Repairs) -> list[Token]:
+def balance(tokens: list[Token], nesting: int, repairs: Repairs) -> list[Token]:
     """The tokens with every bracket closed, no closing one left over, and what is nested too deep as one DEEP token."""
-    return _Balancer(tokens, text, nesting, repairs).run()
+    return _Balancer(tokens, nesting, repairs).run()
 
 
-def _unclosed(tokens: list[Token], text: str) -> set[int]:
+def _unclosed(tokens: list[Token]) -> set[int]:
     """The indices of the opening brackets that nothing closes.
 
     Where a brace is missing, the indentation tells which: that of the first block inside whose `}` stands further left.
     """
     lost: set[int] = set()
-    dedented: list[int] = []  # blocks whose closing brace stands further left than the line on which they open
-    stack: list[int] = []
+    dedented: list[int] = []
+    stack: list[tuple[int, int]] = []  # an opening bracket, and the indentation of its line
+    indentation = 0
     for index, token in enumerate(tokens):
-        if token.kind in OPENERS:
-            stack.append(index)
+        if token.kind == "_NEWLINE":
+            indentation = len(token.text) - token.text.rfind("\n") - 1
+        elif token.kind in OPENERS:
+            stack.append((index, indentation))
         elif token.kind == "RBRACE":
-            while stack and tokens[stack[-1]].kind != "LBRACE":
-                lost.add(stack.pop())
+            while stack and tokens[stack[-1][0]].kind != "LBRACE":
+                lost.add(stack.pop()[0])
             if stack:
-                opener = stack.pop()
-                column = _indentation(text, token.start)
-                if text[token.start - column : token.start].isspace() | (column == 0) and column < _indentation(text, tokens[opener].start):
+                opener, column = stack.pop()
+                if tokens[index - 1].kind == "_NEWLINE" and indentation < column:
                     dedented.append(opener)
-        elif token.kind in CLOSERS and stack and tokens[stack[-1]].kind != "LBRACE":
+        elif token.kind in CLOSERS and stack and tokens[stack[-1][0]].kind != "LBRACE":
             stack.pop()
-    for index in stack:
+    for index, _ in stack:
         inner = min((i for i in dedented if i > index), default=index) if tokens[index].kind == "LBRACE" else index
-        dedented = [i for i in dedented if i != inner]
+        dedented = [i for i in dedented if i > inner]
         lost.add(inner)
     return lost
 
 
-def _indentation(text: str, offset: int) -> int:
-    """How many spaces the line of an offset begins with."""
-    start = text.rfind("\n", 0, offset) + 1
-    return len(text[start:offset]) - len(text[start:offset].lstrip(" \t"))
-
-
 class _Balancer:
-    def __init__(self, tokens: list[Token], text: str, nesting: int, repairs: Repairs) -> None:
+    def __init__(self, tokens: list[Token], nesting: int, repairs: Repairs) -> None:
         self.tokens = tokens
         self.nesting = nesting
         self.repairs = repairs
-        self.lost = _unclosed(tokens, text)
+        self.lost = _unclosed(tokens)
         self.lost_brace = any(tokens[index].kind == "LBRACE" for index in self.lost)
         self.out: list[Token] = []
         self.stack: list[int] = []

@@ -1,12 +1,11 @@
-"""From recognized rules to the tree: one method a rule of the grammar, named like it.
+"""From recognized rules to the tree: one method a rule of the grammar, named like it, `_on_conditional` for `conditional`.
 
-Each takes the children that the rule keeps (tokens and nodes) and the characters that it covers.
+Each takes the children that the rule keeps (`c`: tokens and nodes) and the characters that it covers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from netspec.diagnostics.model import Report
@@ -17,8 +16,9 @@ from netspec.syntax import tree
 from netspec.syntax.lexer import Token
 from netspec.syntax.text import dedent, label_parts, unescape
 
-_FOREIGN_CONSTANTS = {"True": ("true", True), "False": ("false", False), "None": ("none", None)}
+_ESCAPES = 'the escapes are `\\"` `\\\\` `\\n` `\\t` `\\u{…}`; in a label a brace is written `{{` or `}}`'
 _CONSTANTS = {"true": True, "false": False, "none": None}
+_FOREIGN_CONSTANTS = {"True": ("true", True), "False": ("false", False), "None": ("none", None)}
 
 
 @record
@@ -38,6 +38,12 @@ class Builder:
         self.interpolate = interpolate
         self.holes: dict[int, tree.Hole] = {}  # by the offset of the HOLE token, or of the brace after a broken header
 
+    def action(self, name: str) -> Callable[[list[Any], int, int], Any] | None:
+        """What builds the value of a rule, by `Rule.action`; None where its only child is passed on."""
+        if not name:
+            return None
+        return _children if name.startswith("_") else getattr(self, f"_on_{name}")
+
     def place(self, start: int, end: int) -> Place:
         """The stretch of this source."""
         return Place(self.source, start, end)
@@ -48,59 +54,59 @@ class Builder:
 
     def complain(self, message: str, start: int, end: int) -> None:
         """Report what is wrong inside a string."""
-        self.report.error("NS108", message, self.place(start, end), helps=('the escapes are `\\"` `\\\\` `\\n` `\\t` `\\u{…}`; a brace is `{{` or `}}`',))
+        self.report.error("NS108", message, self.place(start, end), helps=(_ESCAPES,))
 
     # ------------------------------------------------------------------------------------------------ structure
-    def on_module(self, c: list[Any], start: int, end: int) -> list[tree.Stmt]:
+    def _on_module(self, c: list[Any], start: int, end: int) -> list[tree.Stmt]:
         return c
 
-    def on_body(self, c: list[Any], start: int, end: int) -> tuple[tree.Stmt, ...]:
+    def _on_body(self, c: list[Any], start: int, end: int) -> tuple[tree.Stmt, ...]:
         return tuple(c)
 
-    def on_documentation(self, c: list[Any], start: int, end: int) -> Documentation:
+    def _on_documentation(self, c: list[Any], start: int, end: int) -> Documentation:
         return Documentation(self.place(start, end), dedent(c[0].text[3:-3]))
 
     # --------------------------------------------------------------------------------------------- declarations
-    def on_import(self, c: list[Any], start: int, end: int) -> tree.Import:
+    def _on_import(self, c: list[Any], start: int, end: int) -> tree.Import:
         origin, *names = c
         path = unescape(origin.text[1:-1], origin.start + 1, self.complain) if isinstance(origin, Token) else None
         return tree.Import(self.place(start, end), path, () if path is not None else origin, tuple(names))
 
-    def on_path(self, c: list[Any], start: int, end: int) -> tuple[str, ...]:
+    def _on_path(self, c: list[Any], start: int, end: int) -> tuple[str, ...]:
         return tuple(name.text for name in c)
 
-    def on_imported(self, c: list[Any], start: int, end: int) -> tuple[str, str]:
+    def _on_imported(self, c: list[Any], start: int, end: int) -> tuple[str, str]:
         name, alias = c
         return name.text, (alias or name).text
 
-    def on_def(self, c: list[Any], start: int, end: int) -> tree.Def:
+    def _on_def(self, c: list[Any], start: int, end: int) -> tree.Def:
         name, parameters, value = c
         return tree.Def(self.place(start, end), name.text, parameters or (), value)
 
-    def on_block(self, c: list[Any], start: int, end: int) -> tree.Block:
+    def _on_block(self, c: list[Any], start: int, end: int) -> tree.Block:
         name, parameters, body = c
         return tree.Block(self.place(start, end), name.text, parameters or (), body)
 
-    def on_net(self, c: list[Any], start: int, end: int) -> tree.Net:
+    def _on_net(self, c: list[Any], start: int, end: int) -> tree.Net:
         name, parameters, body = c
         return tree.Net(self.place(start, end), name.text, parameters or (), body)
 
-    def on_variant(self, c: list[Any], start: int, end: int) -> tree.Net:
+    def _on_variant(self, c: list[Any], start: int, end: int) -> tree.Net:
         name, parameters, base, body = c
         return tree.Net(self.place(start, end), name.text, parameters or (), body or (), base)
 
-    def on_train(self, c: list[Any], start: int, end: int) -> tree.Train:
+    def _on_train(self, c: list[Any], start: int, end: int) -> tree.Train:
         name, net, raw = c
         inside = self.place(raw.start + 1, raw.start + 1 + len(raw.text))
         return tree.Train(self.place(start, end), name and name.text, net and net.text, dedent(raw.text), inside)
 
-    def on_parameters(self, c: list[Any], start: int, end: int) -> tuple[tree.Parameter, ...]:
+    def _on_parameters(self, c: list[Any], start: int, end: int) -> tuple[tree.Parameter, ...]:
         return tuple(c)
 
-    def on_parameter(self, c: list[Any], start: int, end: int) -> tree.Parameter:
+    def _on_parameter(self, c: list[Any], start: int, end: int) -> tree.Parameter:
         return tree.Parameter(self.place(start, end), c[0].text, c[1])
 
-    def on_extern(self, c: list[Any], start: int, end: int) -> tree.Extern:
+    def _on_extern(self, c: list[Any], start: int, end: int) -> tree.Extern:
         name, parameters, *items = c
         inputs = tuple(item for item in items if isinstance(item, tree.Input))
         outputs = tuple(item[1] for item in items if isinstance(item, tuple) and item[0] == "output")
@@ -116,56 +122,57 @@ class Builder:
 
     def _add_target(self, targets: dict[str, str], key: Token, value: Token) -> None:
         if key.text not in ("torch", "onnx"):
-            self.report.error("NS101", f"`{key.text}` is no target of an extern", self.at(key), helps=("write `torch` or `onnx` before the name in quotes",))
+            helps = ("write `torch` or `onnx` before the name in quotes",)
+            self.report.error("NS101", f"`{key.text}` is no target of an extern", self.at(key), helps=helps)
         elif key.text in targets:
             self.report.error("NS101", f"`{key.text}` is given twice", self.at(key))
         targets[key.text] = unescape(value.text[1:-1], value.start + 1, self.complain)
 
-    def on_extern_output(self, c: list[Any], start: int, end: int) -> tuple[str, tuple[str | None, tree.Shape]]:
+    def _on_extern_output(self, c: list[Any], start: int, end: int) -> tuple[str, tuple[str | None, tree.Shape]]:
         return "output", (c[0] and c[0].text, c[1])
 
-    def on_extern_target(self, c: list[Any], start: int, end: int) -> tuple[str, tuple[Token, Token]]:
+    def _on_extern_target(self, c: list[Any], start: int, end: int) -> tuple[str, tuple[Token, Token]]:
         return "target", (c[0], c[1])
 
     # ----------------------------------------------------------------------------------------------- statements
-    def on_hole(self, c: list[Any], start: int, end: int) -> tree.Hole:
+    def _on_hole(self, c: list[Any], start: int, end: int) -> tree.Hole:
         return self.holes.pop(c[0].start)
 
-    def on_input(self, c: list[Any], start: int, end: int) -> tree.Input:
+    def _on_input(self, c: list[Any], start: int, end: int) -> tree.Input:
         return tree.Input(self.place(start, end), c[0].text, c[1], self.at(c[0]))
 
-    def on_output(self, c: list[Any], start: int, end: int) -> tree.Output:
+    def _on_output(self, c: list[Any], start: int, end: int) -> tree.Output:
         return tree.Output(self.place(start, end), None, None, c[0])
 
-    def on_named_output(self, c: list[Any], start: int, end: int) -> tree.Output:
+    def _on_named_output(self, c: list[Any], start: int, end: int) -> tree.Output:
         return tree.Output(self.place(start, end), c[0].text, None, c[1])
 
-    def on_typed_output(self, c: list[Any], start: int, end: int) -> tree.Output:
+    def _on_typed_output(self, c: list[Any], start: int, end: int) -> tree.Output:
         return tree.Output(self.place(start, end), c[0].text, c[1], c[2])
 
-    def on_bind(self, c: list[Any], start: int, end: int) -> tree.Bind:
+    def _on_bind(self, c: list[Any], start: int, end: int) -> tree.Bind:
         *targets, value = c
         return tree.Bind(self.place(start, end), tuple(targets), None, value)
 
-    def on_typed_bind(self, c: list[Any], start: int, end: int) -> tree.Bind:
+    def _on_typed_bind(self, c: list[Any], start: int, end: int) -> tree.Bind:
         name, shape, value = c
         return tree.Bind(self.place(start, end), (tree.Target(self.at(name), name.text),), shape, value)
 
-    def on_target(self, c: list[Any], start: int, end: int) -> tree.Target:
+    def _on_target(self, c: list[Any], start: int, end: int) -> tree.Target:
         return tree.Target(self.place(start, end), c[0].text, c[1])
 
-    def on_layer(self, c: list[Any], start: int, end: int) -> tree.LayerBind:
+    def _on_layer(self, c: list[Any], start: int, end: int) -> tree.LayerBind:
         name, index, value = c
         return tree.LayerBind(self.place(start, end), name.text, value, index)
 
-    def on_for(self, c: list[Any], start: int, end: int) -> tree.For:
+    def _on_for(self, c: list[Any], start: int, end: int) -> tree.For:
         *names, over, body = c
         return tree.For(self.place(start, end), self._names(names), over, body)
 
     def _names(self, tokens: list[Token]) -> tuple[tree.Name, ...]:
         return tuple(tree.Name(self.at(token), token.text) for token in tokens)
 
-    def on_if(self, c: list[Any], start: int, end: int) -> tree.If | tree.Hole:
+    def _on_if(self, c: list[Any], start: int, end: int) -> tree.If | tree.Hole:
         if start in self.holes:
             return self.holes.pop(start)
         *pairs, otherwise = c
@@ -174,46 +181,46 @@ class Builder:
             branches.append((None, otherwise))
         return tree.If(self.place(start, end), tuple(branches))
 
-    def on_default(self, c: list[Any], start: int, end: int) -> tree.Default:
+    def _on_default(self, c: list[Any], start: int, end: int) -> tree.Default:
         return tree.Default(self.place(start, end), c[0].text, tuple(c[1:]))
 
-    def on_expect(self, c: list[Any], start: int, end: int) -> tree.Expect:
+    def _on_expect(self, c: list[Any], start: int, end: int) -> tree.Expect:
         return tree.Expect(self.place(start, end), c[0])
 
-    def on_where(self, c: list[Any], start: int, end: int) -> tree.Where:
+    def _on_where(self, c: list[Any], start: int, end: int) -> tree.Where:
         return tree.Where(self.place(start, end), c[0])
 
-    def on_init(self, c: list[Any], start: int, end: int) -> tree.Init:
+    def _on_init(self, c: list[Any], start: int, end: int) -> tree.Init:
         return tree.Init(self.place(start, end), tuple(c))
 
-    def on_init_rule(self, c: list[Any], start: int, end: int) -> tree.InitRule:
+    def _on_init_rule(self, c: list[Any], start: int, end: int) -> tree.InitRule:
         return tree.InitRule(self.place(start, end), c[0], tuple(c[1:]))
 
-    def on_selector(self, c: list[Any], start: int, end: int) -> str:
+    def _on_selector(self, c: list[Any], start: int, end: int) -> str:
         if c[0].kind == "STRING":
             return unescape(c[0].text[1:-1], start + 1, self.complain)
         return "".join(token.text for token in c)
 
-    def on_shape(self, c: list[Any], start: int, end: int) -> tree.Shape:
+    def _on_shape(self, c: list[Any], start: int, end: int) -> tree.Shape:
         dtype, *dims = c
         return tree.Shape(self.place(start, end), dtype and dtype.text, tuple(dims))
 
-    def on_dim(self, c: list[Any], start: int, end: int) -> tree.Dim:
+    def _on_dim(self, c: list[Any], start: int, end: int) -> tree.Dim:
         return tree.Dim(self.place(start, end), c[0])
 
-    def on_open_dim(self, c: list[Any], start: int, end: int) -> tree.Dim:
+    def _on_open_dim(self, c: list[Any], start: int, end: int) -> tree.Dim:
         name, typical = c
         return tree.Dim(self.place(start, end), tree.Name(self.at(name), name.text), typical)
 
     # ---------------------------------------------------------------------------------------------- expressions
-    def on_arrow(self, c: list[Any], start: int, end: int) -> tree.Expr:
+    def _on_arrow(self, c: list[Any], start: int, end: int) -> tree.Expr:
         return tree.Arrow(self.place(start, end), c[0], c[1])
 
-    def on_label(self, c: list[Any], start: int, end: int) -> tree.Expr:
+    def _on_label(self, c: list[Any], start: int, end: int) -> tree.Expr:
         value, name, index = c
         return tree.Label(self.place(start, end), value, name.text, index)
 
-    def on_text_label(self, c: list[Any], start: int, end: int) -> tree.Expr:
+    def _on_text_label(self, c: list[Any], start: int, end: int) -> tree.Expr:
         value, text = c
         parts = label_parts(text.text[1:-1], text.start + 1, self.complain)
         pieces = tuple(part if isinstance(part, str) else self.interpolate(*part) for part in parts)
@@ -221,19 +228,19 @@ class Builder:
             self.report.error("NS108", "a label is not empty", self.at(text))
         return tree.Label(self.place(start, end), value, None, None, pieces)
 
-    def on_conditional(self, c: list[Any], start: int, end: int) -> tree.Expr:
+    def _on_conditional(self, c: list[Any], start: int, end: int) -> tree.Expr:
         then, condition, otherwise = c
         return self._bounded(tree.Conditional(self.place(start, end), then, condition, otherwise))
 
-    def on_range(self, c: list[Any], start: int, end: int) -> tree.Expr:
+    def _on_range(self, c: list[Any], start: int, end: int) -> tree.Expr:
         return tree.Range(self.place(start, end), c[0], c[1])
 
-    def on_binary(self, c: list[Any], start: int, end: int) -> tree.Expr:
+    def _on_binary(self, c: list[Any], start: int, end: int) -> tree.Expr:
         left, op, right = c
         node = tree.Binary(self.place(start, end), op.text, left, right, self.at(op))
         return self._bounded(node) if op.text == "^" else node
 
-    def on_unary(self, c: list[Any], start: int, end: int) -> tree.Expr:
+    def _on_unary(self, c: list[Any], start: int, end: int) -> tree.Expr:
         return self._bounded(tree.Unary(self.place(start, end), c[0].text, c[1]))
 
     def _bounded(self, node: tree.Expr) -> tree.Expr:
@@ -252,26 +259,26 @@ class Builder:
         self.report.error("NS105", f"operators are nested more than {self.limits.nesting} deep (limit `nesting`)", node.place)
         return tree.ExprHole(node.place)
 
-    def on_concat(self, c: list[Any], start: int, end: int) -> tree.Expr:
+    def _on_concat(self, c: list[Any], start: int, end: int) -> tree.Expr:
         return tree.Concat(self.place(start, end), tuple(c[::2]), self.at(c[1]))
 
-    def on_call(self, c: list[Any], start: int, end: int) -> tree.Expr:
+    def _on_call(self, c: list[Any], start: int, end: int) -> tree.Expr:
         return tree.Call(self.place(start, end), c[0], tuple(c[1:]))
 
-    def on_index(self, c: list[Any], start: int, end: int) -> tree.Expr:
+    def _on_index(self, c: list[Any], start: int, end: int) -> tree.Expr:
         return tree.Index(self.place(start, end), c[0], c[1])
 
-    def on_attribute(self, c: list[Any], start: int, end: int) -> tree.Expr:
+    def _on_attribute(self, c: list[Any], start: int, end: int) -> tree.Expr:
         return tree.Attribute(self.place(start, end), c[0], c[1].text)
 
-    def on_positional(self, c: list[Any], start: int, end: int) -> tree.Argument:
+    def _on_positional(self, c: list[Any], start: int, end: int) -> tree.Argument:
         return tree.Argument(self.place(start, end), None, c[0])
 
-    def on_keyword(self, c: list[Any], start: int, end: int) -> tree.Argument:
+    def _on_keyword(self, c: list[Any], start: int, end: int) -> tree.Argument:
         return tree.Argument(self.place(start, end), c[0].text, c[1])
 
     # ---------------------------------------------------------------------------------------------------- atoms
-    def on_name(self, c: list[Any], start: int, end: int) -> tree.Expr:
+    def _on_name(self, c: list[Any], start: int, end: int) -> tree.Expr:
         text = c[0].text
         if text in _FOREIGN_CONSTANTS:
             ours, value = _FOREIGN_CONSTANTS[text]
@@ -279,7 +286,7 @@ class Builder:
             return tree.Literal(self.place(start, end), value, ours)
         return tree.Name(self.place(start, end), text)
 
-    def on_number(self, c: list[Any], start: int, end: int) -> tree.Expr:
+    def _on_number(self, c: list[Any], start: int, end: int) -> tree.Expr:
         text = c[0].text
         place = self.place(start, end)
         if len(text) > self.limits.literal_digits:
@@ -291,22 +298,27 @@ class Builder:
             return tree.ExprHole(place)
         return tree.Literal(place, value, text)
 
-    def on_string(self, c: list[Any], start: int, end: int) -> tree.Expr:
+    def _on_string(self, c: list[Any], start: int, end: int) -> tree.Expr:
         text = c[0].text
         return tree.Literal(self.place(start, end), unescape(text[1:-1], start + 1, self.complain), text)
 
-    def on_constant(self, c: list[Any], start: int, end: int) -> tree.Expr:
+    def _on_constant(self, c: list[Any], start: int, end: int) -> tree.Expr:
         return tree.Literal(self.place(start, end), _CONSTANTS[c[0].text], c[0].text)
 
-    def on_parenthesized(self, c: list[Any], start: int, end: int) -> tree.Expr:
+    def _on_parenthesized(self, c: list[Any], start: int, end: int) -> tree.Expr:
         return c[0]
 
-    def on_tuple(self, c: list[Any], start: int, end: int) -> tree.Expr:
+    def _on_tuple(self, c: list[Any], start: int, end: int) -> tree.Expr:
         return tree.TupleExpr(self.place(start, end), tuple(c))
 
-    def on_list(self, c: list[Any], start: int, end: int) -> tree.Expr:
+    def _on_list(self, c: list[Any], start: int, end: int) -> tree.Expr:
         return tree.ListExpr(self.place(start, end), tuple(c))
 
-    def on_comprehension(self, c: list[Any], start: int, end: int) -> tree.Expr:
+    def _on_comprehension(self, c: list[Any], start: int, end: int) -> tree.Expr:
         item, *names, over, condition = c
         return tree.Comprehension(self.place(start, end), item, self._names(names), over, condition)
+
+
+def _children(children: list[Any], start: int, end: int) -> list[Any]:
+    """The value of a rule that only groups: its children, for the rule around it."""
+    return children

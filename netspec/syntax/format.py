@@ -15,6 +15,7 @@ from netspec.source import Source
 from netspec.syntax import tree
 from netspec.syntax.document import Part, Suffix, render
 from netspec.syntax.layout import ARROW, CONDITIONAL, RANGE, Expressions, quoted
+from netspec.syntax.lexer import COMPANION, LEADING
 from netspec.syntax.parse import parse
 from netspec.syntax.tables import load_tables
 from netspec.syntax.trivia import Remark, Trivia
@@ -167,8 +168,8 @@ class _Formatter:
     def _selector(self, text: str) -> str:
         """A selector, in quotation marks only where it needs them."""
         words = re.findall(r"[^\W\d]\w*", text)
-        reserved = {word for word in self.tables.words if word in ("for", "if", "in", "as", "and", "or", "not", "true", "false", "none")} | {"else"}
-        bare = _BARE_SELECTOR.fullmatch(text) and ".." not in text and "**" not in text and not reserved.intersection(words)
+        reserved = ({*self.tables.words, "else"} - LEADING - COMPANION.keys()).intersection(words)
+        bare = _BARE_SELECTOR.fullmatch(text) and ".." not in text and "**" not in text and not reserved
         return text if bare else quoted(text)
 
     def _train(self, node: tree.Train, indent: int) -> None:

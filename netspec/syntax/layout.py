@@ -230,4 +230,6 @@ def _literal(node: tree.Literal) -> str:
         return node.text
     if isinstance(node.value, str):
         return quoted(node.value)
-    return {True: "true", False: "false", None: "none"}[node.value] if node.value is None or isinstance(node.value, bool) else repr(node.value)
+    if node.value is None or isinstance(node.value, bool):
+        return {True: "true", False: "false", None: "none"}[node.value]
+    return repr(node.value)

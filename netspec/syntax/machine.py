@@ -131,14 +131,14 @@ class Machine:
         """The index after the statement that begins at `first`; or that of its `{`, if its inside is yet to be read."""
         if self._partners is None:
             self._partners = partners(tokens)
-        index, assigns = first, False
+        index, head, assigns = first, tokens[first].kind, False
         while True:
             kind = tokens[index].kind
             if kind in BREAKS or kind == "RBRACE" or kind == "$END":
                 return index, False
             assigns = assigns or kind == "EQUAL"
             if kind in OPENERS:
-                if kind == "LBRACE" and index >= at and tokens[first].kind not in _CLOSED and not (assigns and tokens[first].kind == "NAME"):
+                if kind == "LBRACE" and index >= at and head not in _CLOSED and not (assigns and head == "NAME"):
                     return index, True
                 index = self._partners[index]
             index += 1

@@ -72,19 +72,17 @@ def explain(s: Situation, limits: Limits) -> Finding:
     """The best description of a syntax error."""
     if s.token.kind == "DEEP":
         return s.finding(f"brackets are nested more than {limits.nesting} deep (limit `nesting`)", code="NS105")
-    for expert in (_characters, _foreign_operator, _foreign_word, _number, _block_header, _equals_sign, _in_statement, _broken_off, _missing_comma, _new_line):
-        finding = expert(s)
-        if finding:
-            return finding
-    return _anything(s)
+    return next(filter(None, (expert(s) for expert in _EXPERTS)), None) or _anything(s)
 
 
 # -------------------------------------------------------------------------------------------- letters and signs
-_LOOKS_LIKE = {
-    "“": '"', "”": '"', "„": '"', "‘": '"', "’": '"', "«": '"', "»": '"', "`": '"',
-    "−": "-", "–": "-", "—": "-", "×": "*", "·": "*", "÷": "/", "→": "->", "≤": "<=", "≥": ">=", "≠": "!=", "…": "..",
-    "；": ";", "，": ",", "：": ":", "（": "(", "）": ")", "＝": "=",
-}  # fmt: skip
+_LOOKS_LIKE = dict(zip("“”„‘’«»`−–—×·÷；，：（）＝", '""""""""---**/;,:()=', strict=True)) | {
+    "→": "->",
+    "≤": "<=",
+    "≥": ">=",
+    "≠": "!=",
+    "…": "..",
+}
 
 
 def _characters(s: Situation) -> Finding | None:
@@ -113,10 +111,19 @@ def _bad_character(s: Situation) -> Finding:
 
 
 _FOREIGN = {
-    "**": "a power is written `^`", "&&": "write `and`", "&": "write `and`", "||": "write `or`", "|": "write `or`, or `->` to apply a layer",
-    "!": "write `not`", "~": "write `not`", "|>": "a layer is applied with `->`", "=>": "write `->` to apply a layer, `>=` to compare",
-    ":=": "write `=`", "...": "a range is written `a..b`", "@": "a matrix product is `(a, b) -> matmul`",
-}  # fmt: skip
+    "**": "a power is written `^`",
+    "&&": "write `and`",
+    "&": "write `and`",
+    "||": "write `or`",
+    "|": "write `or`, or `->` to apply a layer",
+    "!": "write `not`",
+    "~": "write `not`",
+    "|>": "a layer is applied with `->`",
+    "=>": "write `->` to apply a layer, `>=` to compare",
+    ":=": "write `=`",
+    "...": "a range is written `a..b`",
+    "@": "a matrix product is `(a, b) -> matmul`",
+}
 
 
 def _foreign_operator(s: Situation) -> Finding | None:
@@ -201,8 +208,10 @@ def _in_statement(s: Situation) -> Finding | None:
     if s.head.kind == "INPUT" and s.token.kind == "COMMA" and s.at == s.first + 2:
         return s.finding("one `input` a line", "", "write each as a statement of its own: `input q`, `input k`")
     if s.head.kind == "INIT" and s.accepts("COLON"):
-        return s.finding("a rule of `init` is `selector: initializer`", "expected `:`", "for example `conv: he_normal(mode = fan_out)`", token=_after(s))
-    if s.head.kind == "NAME" and s.accepts("EQUAL") and s.accepts("COMMA") and not s.ends and s.token.kind in ("LPAR", "_ARROW", "DOT", "AS", *_OPERATORS):
+        example = "for example `conv: he_normal(mode = fan_out)`"
+        return s.finding("a rule of `init` is `selector: initializer`", "expected `:`", example, token=_after(s))
+    applies = s.token.kind in ("LPAR", "_ARROW", "DOT", "AS", *_OPERATORS)
+    if s.head.kind == "NAME" and applies and s.accepts("EQUAL") and s.accepts("COMMA"):
         return s.finding("an expression alone does nothing", "", "write `name = …`, or `output …`", token=_whole(s))
     return None
 
@@ -226,11 +235,12 @@ _NEEDS = {
     "LPAR": "nothing stands in these parentheses",
 }
 _OPERATORS = frozenset("PLUS MINUS STAR SLASH CARET COMPARE CONCAT AND OR NOT".split())
+_ENDS_PART = _OPERATORS | frozenset("RPAR RSQB COMMA _ARROW LBRACE EQUAL COLON AS _ELSE".split())
 
 
 def _broken_off(s: Situation) -> Finding | None:
     before = s.before
-    if before is None or not (s.ends or s.token.kind in ("RPAR", "RSQB", "COMMA", "_ARROW", "LBRACE", "EQUAL", "COLON", "AS", "_ELSE") or s.token.kind in _OPERATORS):
+    if before is None or not (s.ends or s.token.kind in _ENDS_PART):
         return None
     if before.kind in _OPERATORS or before.text == "..":
         return s.finding(f"`{before.text}` needs something after it", "expected here", token=_after(s))
@@ -245,7 +255,8 @@ def _broken_off(s: Situation) -> Finding | None:
 
 def _bare(s: Situation) -> tuple[str, ...]:
     """Advice for an expression that stands alone."""
-    return ("an expression alone does nothing: write `name = …`, or `output …`",) if s.head.kind == "NAME" else ()
+    alone = s.head.kind in _BEGINS_OPERAND | {"LPAR", "MINUS"}
+    return ("an expression alone does nothing: write `name = …`, or `output …`",) if alone else ()
 
 
 def _after(s: Situation) -> Token:
@@ -274,7 +285,8 @@ def _missing_comma(s: Situation) -> Finding | None:
 def _number(s: Situation) -> Finding | None:
     before, token = s.before, s.token
     if before and before.kind == "NUMBER" and token.kind == "NAME" and before.end == token.start:
-        helps = ("numbers have no `_`",) if token.text.startswith("_") else (f"write `{before.text} * {token.text}`", "a name does not begin with a digit")
+        helps = (f"write `{before.text} * {token.text}`", "a name does not begin with a digit")
+        helps = ("numbers have no `_`",) if token.text.startswith("_") else helps
         return s.finding(f"`{before.text}{token.text}` is neither a number nor a name", "", *helps)
     following = s.tokens[s.at + 1] if s.at + 1 < len(s.tokens) else None
     if token.kind == "DOT" and following and following.kind == "NUMBER" and following.start == token.end:
@@ -285,10 +297,18 @@ def _number(s: Situation) -> Finding | None:
 
 
 def _new_line(s: Situation) -> Finding | None:
-    if s.accepts("_NEWLINE") and s.before is not s.token and not s.ends and s.token.kind in _BEGINS_OPERAND | {"LBRACE"} | {w.upper() for w in LEADING}:
-        if s.token.kind == "LBRACE":
+    text, kind = s.token.text, s.token.kind
+    if s.at == s.first and not s.ends and not s.accepts("NAME") and s.accepts("_NEWLINE"):
+        message = f"`{text}` does not go on with what stands before it"
+        return s.finding(message, "", "begin a new statement on a new line, or after `;`")
+    if s.at == s.first:
+        return s.finding(f"no statement begins with `{text}`", "", *_bare(s))
+    if s.accepts("_NEWLINE") and not s.ends:
+        if kind == "LBRACE":
             return s.finding("no `{` can stand here")
-        return s.finding(f"`{s.token.text}` does not go on with what stands before it", "", "begin a new statement on a new line, or after `;`")
+        if kind in _BEGINS_OPERAND or text in LEADING:
+            message = f"`{text}` does not go on with what stands before it"
+            return s.finding(message, "", "begin a new statement on a new line, or after `;`")
     return None
 
 
@@ -314,8 +334,21 @@ def _anything(s: Situation) -> Finding:
         fitting = [words for words in fitting if words not in ("a name", "a string")]
     shown = "the end of the line" if s.ends and s.token.kind != "RBRACE" else f"`{s.token.text}`"
     expected = f"expected {_either(fitting)}" if fitting and len(fitting) <= 4 else ""
-    alone = _bare(s) if s.at == s.first + 1 or not s.accepts("NUMBER") and not any(t.kind == "EQUAL" for t in s.tokens[s.first : s.at]) else ()
-    return s.finding(f"{shown} does not fit here" + (f": {expected}" if expected else ""), "", *alone)
+    return s.finding(f"{shown} does not fit here" + (f": {expected}" if expected else ""))
+
+
+_EXPERTS = (
+    _characters,
+    _foreign_operator,
+    _foreign_word,
+    _number,
+    _block_header,
+    _equals_sign,
+    _in_statement,
+    _broken_off,
+    _missing_comma,
+    _new_line,
+)
 
 
 def _either(words: list[str]) -> str:

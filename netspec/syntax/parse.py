@@ -10,7 +10,6 @@ from __future__ import annotations
 import gc
 from bisect import bisect_left
 from collections.abc import Callable
-from typing import Any
 
 from netspec.diagnostics.model import Mark, Report
 from netspec.limits import DEFAULT_LIMITS, Limits
@@ -28,12 +27,12 @@ from netspec.syntax.tables import Tables, load_tables
 def parse(source: Source, report: Report, limits: Limits = DEFAULT_LIMITS) -> tree.Module:
     """The syntax tree of a file. Never raises on bad text: what is broken is reported, and a `Hole` in the tree.
 
-    Codes: NS001 (file too large) and NS101 to NS109.
+    Codes: NS003 (file too large) and NS101 to NS108.
     """
     size = len(source.text) if source.text.isascii() else len(source.text.encode("utf-8", "surrogatepass"))
     if size > limits.file_bytes:
         message = f"the file has {size:,} bytes; at most {limits.file_bytes:,} are read (limit `file_bytes`)"
-        report.error("NS001", message, Place(source, 0, 0))
+        report.error("NS003", message, Place(source, 0, 0))
         return tree.Module(source, (tree.Hole(Place(source, 0, len(source.text))),))
     collects = gc.isenabled()
     gc.disable()  # a tree has no cycles, and walking it again and again while it grows costs a third of the time
@@ -57,16 +56,10 @@ class _Parser:
         self.limits = limits
         self.tables: Tables = load_tables()
         self.builder = Builder(source, self.findings, limits, self.interpolated)
-        self.actions = [self._action(rule.action) for rule in self.tables.rules]
+        self.actions = [self.builder.action(rule.action) for rule in self.tables.rules]
         self.repaired: list[int] = []  # where a bracket was put in or left out, in order
         self.surplus: list[Token] = []  # closing braces with nothing to close, not yet reported
         self.misleading = False  # whether a brace is missing or too much, so that nobody knows what stands where
-
-    def _action(self, name: str) -> Callable[..., Any] | None:
-        """The builder's method of a rule, None where its child is passed on."""
-        if not name:
-            return None
-        return _children if name.startswith("_") else getattr(self.builder, f"on_{name}")
 
     def module(self) -> tree.Module:
         """The whole file."""
@@ -91,7 +84,7 @@ class _Parser:
         tokens, sound = layout(found, words, nesting, inside)
         if not sound:
             repairs = Repairs()
-            found = balance(found, text, nesting, repairs)
+            found = balance(found, nesting, repairs)
             tokens, _ = layout(found, words, nesting, inside)
             self._report_repairs(repairs)
         if "train" in text:
@@ -135,7 +128,8 @@ class _Parser:
         for opener, closer in repairs.mismatched[: self.limits.diagnostics]:
             message = f"`{opener.text}` is closed by `{closer.text}`"
             expected = TEXT[OPENERS[opener.kind]]
-            self.findings.error("NS102", message, self._at(closer), f"`{expected}` was expected", also=(Mark(self._at(opener), "opened here"),))
+            opened = Mark(self._at(opener), "opened here")
+            self.findings.error("NS102", message, self._at(closer), f"`{expected}` was expected", also=(opened,))
         for closer in repairs.surplus[: self.limits.diagnostics]:
             if closer.kind == "RBRACE":
                 self.surplus.append(closer)
@@ -147,11 +141,6 @@ class _Parser:
 
     def _at(self, token: Token) -> Place:
         return Place(self.source, token.start, token.end)
-
-
-def _children(children: list[Any], start: int, end: int) -> list[Any]:
-    """The value of a rule that only groups: its children, for the rule around it."""
-    return children
 
 
 def _declared(tokens: list[Token]) -> tuple[str, ...]:

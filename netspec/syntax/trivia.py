@@ -36,7 +36,8 @@ class Trivia:
         self.arrows = [token.start for token in tokens if token.kind == "_ARROW"]
         self._opens = [token.start for token in tokens if token.kind == "LBRACE"]
         self._closes = {tokens[a].start: tokens[b].start for a, b in partners(tokens).items() if tokens[a].kind == "LBRACE"}
-        self._remarks = sorted(self._comments(tables) + [Remark(t.text, t.start, t.end) for t in tokens if t.kind == "DOC"], key=lambda r: r.start)
+        documentation = [Remark(token.text, token.start, token.end) for token in tokens if token.kind == "DOC"]
+        self._remarks = sorted(self._comments(tables) + documentation, key=lambda remark: remark.start)
         self._next = 0
 
     def _comments(self, tables: Tables) -> list[Remark]:

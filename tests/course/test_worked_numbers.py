@@ -28,8 +28,7 @@ def forward(net: Any, values: dict[str, Any], **inputs: Any) -> np.ndarray:
     state = {name: torch.tensor(value, dtype=torch.float32) for name, value in values.items()}
     module.load_state_dict(state, strict=True)
     with torch.no_grad():
-        result = module(**{name: torch.tensor(x, dtype=torch.float32) for name, x in inputs.items()})
-    return (result["y"] if isinstance(result, dict) else result).numpy()
+        return module(**{name: torch.tensor(x, dtype=torch.float32) for name, x in inputs.items()}).numpy()
 
 
 # ----------------------------------------------------------------------------------------------------- convolution
@@ -134,8 +133,8 @@ def test_nand_gates_add_two_bits() -> None:
     module = net.torch(seed=0)
     module.load_state_dict({"nand.linear1.weight": torch.tensor([[-2.0, -2.0]]), "nand.linear1.bias": torch.tensor([3.0])})
     out = module(torch.tensor([[0.0, 0], [0, 1], [1, 0], [1, 1]]))
-    assert out["sum"].ravel().tolist() == [0, 1, 1, 0]
-    assert out["carry"].ravel().tolist() == [0, 0, 0, 1]
+    assert out.sum.ravel().tolist() == [0, 1, 1, 0]
+    assert out.carry.ravel().tolist() == [0, 0, 0, 1]
 
 
 MAZUR = "net n { input x: [N, 2]; h = x -> linear(2) -> sigmoid; output y: [N, 2] = h -> linear(2) -> sigmoid }"
@@ -167,7 +166,6 @@ def test_a_step_down_their_gradient_is_the_one_worked_out_by_hand() -> None:
     module = netspec.loads(MAZUR).torch(seed=0)
     module.load_state_dict({name: torch.tensor(value) for name, value in MAZUR_WEIGHTS.items()})
     y = module(torch.tensor([[0.05, 0.10]]))
-    y = y["y"] if isinstance(y, dict) else y
     ((torch.tensor([[0.01, 0.99]]) - y) ** 2 / 2).sum().backward()
     stepped = {name: (p - 0.5 * p.grad).detach() for name, p in module.named_parameters()}
     assert stepped["linear2.weight"][0, 0].item() == pytest.approx(0.35891648, abs=1e-7)

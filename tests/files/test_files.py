@@ -174,7 +174,10 @@ def test_killed_halfway(tmp_path, how):
     path.write_bytes(b"old")
     paths = os.pathsep.join(p for p in sys.path if p)
     child = subprocess.Popen(
-        [sys.executable, "-c", _ENDLESS, str(path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": paths}
+        [sys.executable, "-c", _ENDLESS, str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": paths},
     )
     assert child.stdout is not None and child.stdout.readline() == b"half\n"
     time.sleep(0.05)

@@ -114,7 +114,7 @@ def test_googlenets_side_classifiers_stand_where_torchvision_has_them(torchvisio
     x = torch.from_numpy(image(64, 64))
     with torch.no_grad():
         expected, ours = model(x), module(x)
-    for mine, other in zip((ours["logits"], ours["logits2"], ours["logits1"]), expected):
+    for mine, other in zip((ours.logits, ours.logits2, ours.logits1), expected):
         assert torch.allclose(mine, other, atol=1e-5 * float(other.abs().max()))
 
 

@@ -40,7 +40,10 @@ from tests.syntax.reading import RESNET, expression, read, shape_of, statement
         ("[1, 2,]", ["list", 1, 2]),
         ("(q, k, v) -> attention(heads = 8)", ("->", ("tuple", "q", "k", "v"), ("()", "attention", ("heads", 8)))),
         ("x -> crop(from = 3, like = input)", ("->", "x", ("()", "crop", ("from", 3), ("like", "input")))),
-        ("block(64) as layer -> f.output.none as if", ("->", ("as", ("()", "block", 64), "layer"), ("as", (".", (".", "f", "output"), "none"), "if"))),
+        (
+            "block(64) as layer -> f.output.none as if",
+            ("->", ("as", ("()", "block", 64), "layer"), ("as", (".", (".", "f", "output"), "none"), "if")),
+        ),
         ('"a\\n\\u{41}\\""', 'a\nA"'),
         ("x # c\n  # own line\n\n  -> y", ("->", "x", "y")),
         ("x # -> y\n# -> z\n  # else\n-> y", ("->", "x", "y")),
@@ -78,7 +81,8 @@ def test_statements() -> None:
 
 
 def test_init_selectors() -> None:
-    rules = statement('init { conv: he_normal(mode = fan_out)\n linear: normal(std = 0.01), bias = zeros; layer*.0.bn[12]: ones\n "a b": zeros }').rules
+    text = 'conv: he_normal(mode = fan_out)\n linear: normal(std = 0.01), bias = zeros; layer*.0.bn[12]: ones\n "a b": zeros'
+    rules = statement(f"init {{ {text} }}").rules
     assert [rule.selector for rule in rules] == ["conv", "linear", "layer*.0.bn[12]", "a b"]
     assert [argument.name for argument in rules[1].arguments] == [None, "bias"]
 

@@ -67,7 +67,9 @@ class Extents:
         """The name of a size without axes, in any element type."""
         if isinstance(size, int):
             return self._constants.name(dtype, (), (size,))
-        flat = self._once(("scalar", size), f"{show(size)} as a scalar", lambda: ("Squeeze", (self._size(size), self._constants.vector(0)), {}))
+        flat = self._once(
+            ("scalar", size), f"{show(size)} as a scalar", lambda: ("Squeeze", (self._size(size), self._constants.vector(0)), {})
+        )
         if dtype == "int64":
             return flat
         return self._once(("scalar", size, dtype), f"{show(size)} as {dtype}", lambda: ("Cast", (flat,), {"to": wire.ELEMENT[dtype]}))
@@ -100,7 +102,7 @@ class Extents:
             parts.append(self._constants.vector(*run))
         return tuple(parts)
 
-    def _size(self, size: Size) -> str:
+    def _size(self, size: Any) -> str:
         """The name of a size as a vector of one."""
         if isinstance(size, int):
             return self._constants.vector(size)
@@ -139,7 +141,7 @@ class Extents:
             return "Div", (kept, self._size(under)), {}
         return "Div", (self._size(over), self._size(under)), {}
 
-    def _remainder(self, over: Size, under: Size) -> str:
+    def _remainder(self, over: Any, under: Any) -> str:
         operands = self._size(over), self._size(under)
         return self._once(("remainder", over, under), f"{show(over)} mod {show(under)}", lambda: ("Mod", operands, {}))
 

@@ -40,7 +40,9 @@ def fold_norms(model: OnnxModel, weights: Weights) -> tuple[OnnxModel, Weights]:
         layer = model.nodes[source]
         bias = layer.inputs[2] if len(layer.inputs) > 2 else _bias_name(layer.inputs[1], tensors)
         weight = tensors[layer.inputs[1]]
-        recipe = _Recipe(weight, tensors.get(bias), tuple(tensors[name] for name in norm.inputs[1:]), norm.attributes.values.get("epsilon", 1e-5), _FOLDABLE[layer.op_type])
+        epsilon = norm.attributes.values.get("epsilon", 1e-5)
+        statistics = tuple(tensors[name] for name in norm.inputs[1:])
+        recipe = _Recipe(weight, tensors.get(bias), statistics, epsilon, _FOLDABLE[layer.op_type])
         recipes[weight.name] = recipes[bias] = recipe
         added[weight.name] = _bias(bias, tensors, recipe)
         nodes[source] = replace(layer, inputs=(*layer.inputs[:2], bias), outputs=norm.outputs)
@@ -107,13 +109,15 @@ class _Recipe:
         """The new weight, flat."""
         shape = [1] * len(self.weight.shape)
         shape[self.axis] = -1
-        return (weights.array(self.weight) * self.factor(weights).reshape(shape)).astype("float32").reshape(-1)
+        folded: np.ndarray = weights.array(self.weight) * self.factor(weights).reshape(shape)
+        return folded.astype("float32").reshape(-1)
 
     def folded_bias(self, weights: Weights) -> np.ndarray:
         """The new bias."""
         shift, mean = (weights.array(tensor).astype("float64") for tensor in self.norm[1:3])
         old = weights.array(self.bias) if self.bias is not None else 0.0
-        return ((old - mean) * self.factor(weights) + shift).astype("float32")
+        folded: np.ndarray = (old - mean) * self.factor(weights) + shift
+        return folded.astype("float32")
 
 
 @dataclass(frozen=True, slots=True)

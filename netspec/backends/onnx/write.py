@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from io import BytesIO
 from math import prod
 from pathlib import Path
@@ -24,7 +23,7 @@ from netspec.backends.weights import Weights
 from netspec.diagnostics.model import Refusal
 from netspec.files import write_all, write_together
 from netspec.graph import Graph, Tensor
-from netspec.sizes.dim import show
+from netspec.sizes.dim import Size, show
 from netspec.sizes.tensor import DTYPES, TensorType
 from netspec.version import VERSION
 
@@ -205,13 +204,15 @@ class _Types:
     """Encoded types, each once: a network has thousands of values and a handful of types."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, tuple], bytes] = {}
+        self._known: dict[tuple[str, tuple[Size, ...]], bytes] = {}
 
     def value(self, name: str, kind: TensorType) -> bytes:
         """A ValueInfoProto. An open size is a `dim_param` in the language's own syntax."""
         key = kind.dtype, kind.shape
         if key not in self._known:
-            sizes = [wire.DIMENSION.encode(dim_value=s) if isinstance(s, int) else wire.DIMENSION.encode(dim_param=show(s)) for s in kind.shape]
+            sizes = [
+                wire.DIMENSION.encode(dim_value=s) if isinstance(s, int) else wire.DIMENSION.encode(dim_param=show(s)) for s in kind.shape
+            ]
             inner = wire.TENSOR_TYPE.encode(elem_type=wire.ELEMENT[kind.dtype], shape=wire.SHAPE.encode(dim=sizes))
             self._known[key] = wire.TYPE.encode(tensor_type=inner)
         return wire.VALUE_INFO.encode(name=name, type=self._known[key])

@@ -34,7 +34,9 @@ def read_entries(path: str, most: int = SPARE) -> dict[str, Entry]:
     """The tensors of a weights file by name, by the kind that its suffix says. Raises Refusal as `weights_of` does."""
     suffix = kind(path)
     if suffix not in (".safetensors", ".npz", ".pt", ".pth"):
-        raise Refusal("NS621", f"{path} is no kind of weights file that is known", helps=("known are .safetensors, .npz, .pt and .pth",), status=2)
+        raise Refusal(
+            "NS621", f"{path} is no kind of weights file that is known", helps=("known are .safetensors, .npz, .pt and .pth",), status=2
+        )
     try:
         if not os.path.isfile(path):
             raise Refusal("NS620", f"there is no file {path}", status=2)

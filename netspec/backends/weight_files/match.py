@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -56,7 +57,9 @@ class Match:
         notes = [
             *_listed("missing from the file", self.missing),
             *_listed("in the file, not in the network", self.unexpected),
-            *_listed("of another shape or type", [f"{name}: {ours} in the network, {theirs} in the file" for name, ours, theirs in self.other]),
+            *_listed(
+                "of another shape or type", [f"{name}: {ours} in the network, {theirs} in the file" for name, ours, theirs in self.other]
+            ),
         ]
         counts = f"{len(self.missing)} missing, {len(self.unexpected)} unexpected, {len(self.other)} of another shape or type"
         raise Refusal("NS624", f"{path} does not hold this network's weights: {counts}", notes=tuple(notes), helps=self.helps)
@@ -132,7 +135,7 @@ class Stored(Weights):
         flat = entry.load().reshape(-1)
         for start in range(0, count, BLOCK):
             part = flat[start : start + BLOCK]
-            yield Piece(part.size, lambda part=part: _widened(part, entry.dtype, tensor.dtype))
+            yield Piece(part.size, partial(_widened, part, entry.dtype, tensor.dtype))
 
 
 def _widened(part: np.ndarray, stored: str, wanted: str) -> np.ndarray:

@@ -61,7 +61,10 @@ def read_safetensors(path: str, most: int) -> dict[str, Entry]:
         raise too_much(path, f"it has {len(header):,} tensors, more than {most:,}")
     found = {name: _entry(path, name, value) for name, value in header.items()}
     _tile(path, found, size - 8 - length)
-    return {name: Entry(dtype, shape, partial(_load, path, 8 + length + start, dtype, shape)) for name, (dtype, shape, start, _) in found.items()}
+    return {
+        name: Entry(dtype, shape, partial(_load, path, 8 + length + start, dtype, shape))
+        for name, (dtype, shape, start, _) in found.items()
+    }
 
 
 def _parse(path: str, raw: bytes) -> dict[str, Any]:

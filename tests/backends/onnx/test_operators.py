@@ -25,8 +25,15 @@ def alone(case: Case) -> Graph:
     values += [Value(name=f"layer.{i}", dtype=t.dtype, shape=t.shape) for i, t in enumerate(case.outputs)]
     weights = [
         Tensor(
-            name=f"layer.{w.name}", local=w.name, shape=w.shape, dtype=w.dtype, init=w.init, fan_in=w.fan_in, fan_out=w.fan_out,
-            trainable=w.trainable, role=w.role,
+            name=f"layer.{w.name}",
+            local=w.name,
+            shape=w.shape,
+            dtype=w.dtype,
+            init=w.init,
+            fan_in=w.fan_in,
+            fan_out=w.fan_out,
+            trainable=w.trainable,
+            role=w.role,
         )  # fmt: skip
         for w in case.weights
     ]

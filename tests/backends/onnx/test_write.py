@@ -221,7 +221,11 @@ def test_bytes_are_the_same_in_every_process(environment, tmp_path):
     here = hashlib.sha256(model_bytes(nets.small(), Initial(11))).hexdigest()
     paths = os.pathsep.join(p for p in sys.path if p)
     done = subprocess.run(
-        [sys.executable, "-c", _PROGRAM], capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": paths, **environment}
+        [sys.executable, "-c", _PROGRAM],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": paths, **environment},
     )
     assert done.stdout.strip() == here, done.stderr
 

@@ -99,13 +99,19 @@ def test_truncation_keeps_the_deviation():
     assert law == d.TruncatedNormal(0.0, 0.02, -2.0, 2.0)
 
 
-@pytest.mark.parametrize(("text", "value"), [("1/sqrt(n)", 0.25), ("2 * n^-0.5", 0.5), ("min(n, 3)", 3), ("-(1 + 2) // 2", -2), ("max(exp(0), .5)", 1)])
+@pytest.mark.parametrize(
+    ("text", "value"), [("1/sqrt(n)", 0.25), ("2 * n^-0.5", 0.5), ("min(n, 3)", 3), ("-(1 + 2) // 2", -2), ("max(exp(0), .5)", 1)]
+)
 def test_formulas(text, value):
     assert evaluate(text, {"n": 16}) == pytest.approx(value)
 
 
 @pytest.mark.parametrize(
-    "text", ["__import__('os')", "n.real", "n[0]", "'a' * 9", "[1]", "1 if n else 2", "m", "(" * 99, "9^9^9^9", "1/0", "sqrt(-1)", "", "n" * 999, "sqrt(n, n)", "True", "(-8)^0.5", "sqrt()", "min(*n)"]
+    "text",
+    [
+        "__import__('os')", "n.real", "n[0]", "'a' * 9", "[1]", "1 if n else 2", "m", "(" * 99, "9^9^9^9", "1/0", "sqrt(-1)", "",
+        "n" * 999, "sqrt(n, n)", "True", "(-8)^0.5", "sqrt()", "min(*n)",
+    ],
 )  # fmt: skip
 def test_what_is_no_formula(text):
     with pytest.raises(ValueError):

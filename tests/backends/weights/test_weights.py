@@ -110,7 +110,9 @@ def test_dirac_and_eye():
 
 @pytest.mark.parametrize("dtype", ["float64", "float16", "int64"])
 def test_dtypes(dtype):
-    drawn = generate(tensor("constant" if dtype == "int64" else "normal", (3, 3), *((0,) if dtype == "int64" else (0.0, 1.0)), dtype=dtype), 0)
+    drawn = generate(
+        tensor("constant" if dtype == "int64" else "normal", (3, 3), *((0,) if dtype == "int64" else (0.0, 1.0)), dtype=dtype), 0
+    )
     assert drawn.dtype == dtype and drawn.shape == (3, 3)
 
 
