@@ -141,9 +141,11 @@ class Application(Context):
 
     def _rejected(self, layer: OperatorLayer, inputs: list[Tensor], reject: Reject) -> Any:
         place = dict(layer.marks).get(reject.argument or "", layer.place)
+        also = () if self.again is None else (Mark(place, "the layer that is shared"),)
+        place = place if self.again is None else self.again
         many = len(inputs) > 1
         notes = tuple(f"input {i + 1}: {t.type}" if many else f"input: {t.type}" for i, t in enumerate(inputs[:6]))
-        self.fail(reject.code, str(reject), place, notes=notes, helps=(reject.help,) if reject.help else ())
+        self.fail(reject.code, str(reject), place, also=also, notes=notes, helps=(reject.help,) if reject.help else ())
 
     def _apply_def(self, layer: DefLayer, inputs: list[Tensor], label: str | None, place: Place) -> Any:
         inner = layer.layer
@@ -193,12 +195,13 @@ class Application(Context):
         shared.applications += 1
         frame = self.frame
         was, frame.replay = frame.replay, frame.replay or shared.applications > 1
+        before, self.again = self.again, place if shared.applications > 1 else self.again
         if shared.applications > 1:
             frame.labels.pop(shared.label, None)
         try:
             return self.apply(shared.layer, inputs, shared.label, place)
         finally:
-            frame.replay = was
+            frame.replay, self.again = was, before
 
     # ---------------------------------------------------------------------------------------------------- blocks
     def _apply_block(self, layer: BlockLayer, inputs: list[Tensor], slot: Slot) -> Any:

@@ -65,6 +65,7 @@ class Context:
         self.builder = Builder(limits)
         self.activation: Activation | None = None
         self.trail: list[Mark] = []
+        self.again: Place | None = None  # where a shared layer is being applied a second time
         self.deferred: list[Deferred] = []
         self.rules: list[InitRequest] = []
         self.layer_inits: dict[str, Any] = {}

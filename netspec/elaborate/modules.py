@@ -7,6 +7,7 @@ from typing import Any, Callable
 
 from netspec.diagnostics.model import Mark, Refusal, Report
 from netspec.diagnostics.nearest import suggestion
+from netspec.elaborate.context import Failed
 from netspec.elaborate.environment import Environment
 from netspec.elaborate.values import POISON, Definition
 from netspec.limits import Limits
@@ -39,16 +40,24 @@ class Modules:
         env = Environment(source)
         if source.path is not None:
             self._environments[os.path.realpath(source.path)] = env
-        home = env
+        home, defaults = env, []
         for statement in module.body:
             if isinstance(statement, tree.Default):
                 home = home.child()
-                home.defaults = {statement.operator: self._default_pairs(statement, home)}
+                defaults.append((statement, home))
             elif isinstance(statement, tree.Import):
                 self._import(statement, source, env)
             elif isinstance(statement, (tree.Block, tree.Def, tree.Net, tree.Extern)):
                 self._define(statement, env, home)
+        for statement, scope in defaults:  # once everything has its name: definitions stand in any order
+            self._set_default(statement, scope)
         return env
+
+    def _set_default(self, statement: tree.Default, scope: Environment) -> None:
+        try:
+            scope.defaults = {statement.operator: self._default_pairs(statement, scope)}
+        except Failed:
+            pass
 
     def _define(self, statement: Any, env: Environment, home: Environment) -> None:
         known = env.names.get(statement.name)

@@ -101,26 +101,27 @@ def _float_vector(values: tuple[float | OnnxTerm | None, ...]) -> OnnxTerm:
 
 def nearest(grids: tuple[Grid, ...], site: Site, exact: bool) -> OnnxTerm:
     """The nearest position: Resize where it takes the one that torch takes at every size, else Gather."""
-    if all(g.still or _agrees(g, exact) for g in grids):
+    picture = site.input.rank == 4
+    if all(g.still or _agrees(g, exact, picture) for g in grids):
         form = ("half_pixel", "round_prefer_ceil") if exact else ("asymmetric", "floor")
         attributes = {"mode": "nearest", "coordinate_transformation_mode": form[0], "nearest_mode": form[1]}
         return _resize(grids, site, attributes)
     x: OnnxTerm = In()
     for grid in grids:
         if not grid.still:
-            x = op("Gather", x, _positions(grid, exact), axis=grid.axis)
+            x = op("Gather", x, _positions(grid, exact, picture), axis=grid.axis)
     return x
 
 
-def _agrees(grid: Grid, exact: bool) -> bool:
+def _agrees(grid: Grid, exact: bool, picture: bool) -> bool:
     if grid.factor is None:
         return False
     if isinstance(grid.size, int) and isinstance(grid.length, int):
-        return nearest_agrees(grid.size, grid.length, grid.scale, grid.factor, exact)
-    return nearest_agrees(None, None, grid.scale or grid.multiple, grid.factor, exact)
+        return nearest_agrees(grid.size, grid.length, grid.scale, grid.factor, exact, picture)
+    return nearest_agrees(None, None, grid.scale or grid.multiple, grid.factor, exact, picture)
 
 
-def _positions(grid: Grid, exact: bool) -> OnnxTerm:
+def _positions(grid: Grid, exact: bool, picture: bool) -> OnnxTerm:
     """Which input position each output position takes, by torch's own arithmetic in float32."""
     size, length = SizeScalar(grid.size), SizeScalar(grid.length)
     size32, length32 = SizeScalar(grid.size, "float32"), SizeScalar(grid.length, "float32")
@@ -129,7 +130,7 @@ def _positions(grid: Grid, exact: bool) -> OnnxTerm:
         ratio = op("Div", size32, length32)
     else:
         ratio = scalar(single(1 / grid.scale))
-        if not exact:  # torch looks at the lengths before it looks at the factor
+        if picture and not exact:  # equal and doubled lengths go before the factor: see `torch_positions`
             ratio = op("Where", op("Equal", length, op("Mul", size, scalar(2, "int64"))), scalar(0.5), ratio)
             ratio = op("Where", op("Equal", length, size), scalar(1.0), ratio)
     if exact:

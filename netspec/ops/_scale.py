@@ -81,13 +81,14 @@ def onnx_scale(scale: float, size: Size, length: Size) -> float | None:
     return nearest if Fraction(nearest) >= fraction(float(scale)) else _above(nearest, 1)
 
 
-def torch_positions(size: int, length: int, scale: float | None, exact: bool) -> Iterator[int]:
+def torch_positions(size: int, length: int, scale: float | None, exact: bool, picture: bool) -> Iterator[int]:
     """For each output position, which input position torch's `nearest` (`nearest-exact`) takes.
 
+    On a `picture` (rank 4) `nearest` looks at the lengths before it looks at the factor: equal and doubled ones are exact.
     PyTorch, aten/src/ATen/native/UpSample.h: `nearest_idx` and `nearest_neighbor_exact_compute_source_index`.
     """
     ratio = single(size / length if scale is None else 1 / scale)
-    if not exact and length in (size, 2 * size):
+    if picture and not exact and length in (size, 2 * size):
         ratio = 1.0 if length == size else 0.5
     for position in range(length):
         yield min(int(single((position + 0.5 if exact else position) * ratio)), size - 1)
@@ -104,18 +105,18 @@ def onnx_positions(size: int, length: int, factor: float, exact: bool) -> Iterat
 
 
 @lru_cache(maxsize=4096)
-def nearest_agrees(size: int | None, length: int | None, scale: float | None, factor: float, exact: bool) -> bool:
+def nearest_agrees(size: int | None, length: int | None, scale: float | None, factor: float, exact: bool, picture: bool) -> bool:
     """Whether Resize by `factor` takes the positions that torch takes; for every size and length where they are None."""
     if size is not None and length is not None:
-        return _same(size, length, scale, factor, exact)
+        return _same(size, length, scale, factor, exact, picture)
     if scale is None:
         return False
     lengths = ((n, int(n * scale)) for n in (*range(1, _SHORT), _POSITIONS))
-    return all(_same(n, min(m, _POSITIONS), scale, factor, exact) for n, m in lengths if m)
+    return all(_same(n, min(m, _POSITIONS), scale, factor, exact, picture) for n, m in lengths if m)
 
 
-def _same(size: int, length: int, scale: float | None, factor: float, exact: bool) -> bool:
-    wanted = tuple(torch_positions(size, length, scale, exact))
+def _same(size: int, length: int, scale: float | None, factor: float, exact: bool, picture: bool) -> bool:
+    wanted = tuple(torch_positions(size, length, scale, exact, picture))
     if length == size and wanted != tuple(range(size)):  # where no axis changes its length, onnxruntime copies
         return False
     return wanted == tuple(onnx_positions(size, length, factor, exact))

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from netspec.op import Needs, Reject
+from netspec.op import Limitation, Needs, Reject
 from netspec.reach import All, AxisReach, Same
 from netspec.reach import Window as WindowReach
 from netspec.record import record
@@ -23,6 +23,9 @@ Positive = Annotated[int, Field(gt=0)]
 PerAxis = Positive | tuple[Positive, ...]
 #: how much stands before the first and after the last element of an axis
 Sides = tuple[Size, Size]
+
+#: what every maximum over a window has in common
+DROPS_NAN = Limitation("onnx", "an input is NaN", "onnxruntime's maxima drop most NaN, which torch hands on")
 
 TOO_LARGE = "the kernel is larger than the padded input"
 

@@ -9,9 +9,9 @@ from typing import ClassVar, Literal, final
 
 from pydantic import Field
 
-from netspec.op import Accepts, Needs, Operator, Reject, Rejects, Site
+from netspec.op import Accepts, Limitation, Needs, Operator, Reject, Rejects, Site
 from netspec.ops._inputs import require_floats
-from netspec.ops._window import Positive, per_axis, plain, spatial
+from netspec.ops._window import DROPS_NAN, Positive, per_axis, plain, spatial
 from netspec.reach import Adaptive, All, AxisReach, Reach, Same
 from netspec.sizes.dim import Size, ceil_div
 from netspec.sizes.tensor import TensorType
@@ -176,6 +176,8 @@ class AdaptiveMaxPool(_Adaptive):
         Rejects("adaptive_max_pool((2, 2))", ("[N, 3, 8]",), "NS310"),
     )
 
+    LIMITATIONS: ClassVar[tuple[Limitation, ...]] = (DROPS_NAN,)
+
     def torch(self, site: Site) -> Torch:
         """The module of torch."""
         return self._module("AdaptiveMaxPool", site.input)
@@ -262,6 +264,8 @@ class GlobalMaxPool(_Global):
         Rejects("global_max_pool", ("int64 [N, 3, 8, 8]",), "NS403"),
         Rejects("global_max_pool(1)", ("[N, 3, 8]",), "NS310"),
     )
+
+    LIMITATIONS: ClassVar[tuple[Limitation, ...]] = (DROPS_NAN,)
 
     def torch(self, site: Site) -> Torch:
         """A module, or a method of the tensor."""

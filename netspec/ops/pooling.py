@@ -8,15 +8,13 @@ from pydantic import Field
 from netspec.op import Accepts, Limitation, Needs, Operator, Reject, Rejects, Site
 from netspec.ops._inputs import require_floats
 from netspec.ops._padding import Padding, numbers, padded, padded_torch, windows
-from netspec.ops._window import PerAxis, Window, plain, spatial
+from netspec.ops._window import DROPS_NAN, PerAxis, Window, plain, spatial
 from netspec.reach import Reach, Same
 from netspec.sizes.dim import ceil_div
 from netspec.sizes.tensor import TensorType
 from netspec.terms import Const, In, Infix, Module, OnnxTerm, Op, Self, SizeVec, Torch, TorchTerm, call, module, op, scalar
 
 _WORDS = ("same", "same_upper")
-
-NAN = Limitation("onnx", "an input is NaN", "onnxruntime's maxima may drop a NaN that torch hands on")
 
 
 class _Pool(Operator):
@@ -31,10 +29,12 @@ class _Pool(Operator):
         return (Reach(((Same(0), Same(1), *(w.reach(a) for a, w in enumerate(found, start=2))),)),)
 
 
-def _output(x: TensorType, found: tuple[Window, ...], need: Needs, ceil_mode: bool, padding: Padding = 0) -> TensorType:
-    """The batch, the channels, and the number of windows along each axis."""
-    for window in found:
+def _output(x: TensorType, found: tuple[Window, ...], need: Needs, ceil_mode: bool, padding: Padding = 0, whole: bool = True) -> TensorType:
+    """The batch, the channels, and the number of windows along each axis. `whole`: torch wants room for the kernel without padding."""
+    for window, n in zip(found, x.spatial):
         _check_padding(window)
+        if window.dilation > 1 and window.before != 0:
+            need.at_least(n, window.dilation, "a dilated window would see nothing but padding")
     if ceil_mode and padding in _WORDS:
         raise Reject("NS310", f"`{padding}` keeps every window that starts inside already", argument="ceil_mode")
     if padding in _WORDS:
@@ -49,8 +49,8 @@ def _output(x: TensorType, found: tuple[Window, ...], need: Needs, ceil_mode: bo
         else:
             window.check(n, need)
             lengths.append(window.output(n))
-        if window.dilation > 1 and window.before != 0:
-            need.at_least(n, window.dilation, "a dilated window would see nothing but padding")
+        if x.rank == 5 and whole and window.before == window.after:
+            need.at_least(n, window.kernel, "torch takes no kernel larger than the input itself over three axes")
     return x.with_shape((*x.shape[:2], *lengths))
 
 
@@ -132,6 +132,7 @@ class MaxPool(_Pool):
         Accepts("max_pool(3, 2, same_upper)", ("[N, 3, H = 8, W = 7]",), "[N, 3, (H + 1) // 2, (W + 1) // 2]"),
         Accepts("max_pool(3, 2, same_upper)", ("[N, 3, 8, 9]",), "[N, 3, 4, 5]"),
         Accepts("max_pool(3, 1, ((1, 0), (0, 1)))", ("[N, 3, H = 8, W = 7]",), "[N, 3, H - 1, W - 1]"),
+        Accepts("max_pool(3, 2, padding = 2, dilation = 2, ceil_mode = true)", ("[N, 3, T = 8]",), "[N, 3, T // 2 + 1]"),
         Accepts("max_pool((1, 2, 2))", ("[N, 2, 3, H = 4, W = 5]",), "[N, 2, 3, H // 2, W // 2]"),
         Rejects("max_pool(2)", ("[N, 3]",), "NS401"),
         Rejects("max_pool(3)", ("[N, 3, 2, 9]",), "NS402"),
@@ -144,6 +145,8 @@ class MaxPool(_Pool):
         Rejects("max_pool((2, 2))", ("[N, 3, 8]",), "NS310"),
         Rejects("max_pool(0)", ("[N, 3, 8]",), "NS310"),
     )
+
+    LIMITATIONS: ClassVar[tuple[Limitation, ...]] = (DROPS_NAN,)
 
     kernel: PerAxis = Field(description="size of the window, one number or one an axis")
     stride: PerAxis | None = Field(None, description="step between windows; the kernel where it is not given")
@@ -159,13 +162,16 @@ class MaxPool(_Pool):
         (x,) = inputs
         require_floats(self.NAME, x)
         spatial(self.NAME, x)
-        return _output(x, self._windows(x), need, self.ceil_mode, self.padding)
+        return _output(x, self._windows(x), need, self.ceil_mode, self.padding, whole=False)
 
     def torch(self, site: Site) -> Torch:
         """The module; where before and after differ, `F.pad` with minus infinity first."""
         found = self._windows(site.input)
-        built = _built("MaxPool", found, **_arguments(found, self.ceil_mode))
-        return Torch(built, None if _even(found) else call(Self(), padded_torch(In(), found, value=float("-inf"))))
+        if _even(found) and all(2 * w.before <= w.kernel for w in found):  # torch goes by the kernel, however dilated
+            return Torch(_built("MaxPool", found, **_arguments(found, self.ceil_mode)))
+        around = tuple(map(_rounded_up, found)) if self.ceil_mode else found
+        named = {name: value for name, value in _arguments(found, False).items() if name != "padding"}
+        return Torch(_built("MaxPool", found, **named), call(Self(), padded_torch(In(), around, value=float("-inf"))))
 
     def onnx(self, site: Site) -> OnnxTerm:
         """`MaxPool`; after `Pad` where an open size decides, and where a dilated window is padded by more than its taps."""

@@ -61,7 +61,8 @@ class _Interpolation(Operator):
         along: list[AxisReach | None] = [Same(0), Same(1)]
         for grid in self._grids(inputs):
             scale = None if grid.scale is None or align_corners else fraction(grid.scale)
-            kept = grid.size == grid.length and mode not in ("nearest_exact", "bicubic") and not antialias
+            copies = mode in _LINEAR.values() and not antialias or mode == "nearest" and inputs[0].rank == 4
+            kept = grid.size == grid.length and copies
             along.append(Same(grid.axis) if kept else Resample(grid.axis, _REACH.get(mode, mode), align_corners, scale, antialias))
         return (Reach((tuple(along),) + ((),) * (len(inputs) - 1)),)
 
@@ -130,6 +131,7 @@ class Resize(_Interpolation):
         Limitation("onnx", "antialias below opset 18", "Resize has no antialiasing there"),
         Limitation("onnx", "antialias with align_corners", "onnxruntime computes other numbers than torch"),
         Limitation("onnx", "bicubic by a factor that leaves every size as it is", "onnxruntime copies, torch interpolates"),
+        Limitation("onnx", "area to a size that does not divide, of infinities or NaN", "a weight of 0 times infinity is NaN"),
         Limitation("onnx", "nearest_exact at exact halves", "torch itself takes other neighbours by memory layout there (2 to 41)"),
     )
     EXAMPLES: ClassVar[tuple[Accepts | Rejects, ...]] = (
@@ -137,6 +139,7 @@ class Resize(_Interpolation):
         Accepts("resize(1.5)", ("[N, 3, H, W]",), "[N, 3, 3 * H // 2, 3 * W // 2]"),
         Accepts("resize((2.3, 0.7))", ("[N, 3, 50, 90]",), "[N, 3, 114, 62]"),
         Accepts("resize((1, 1.25), mode = nearest)", ("[N, 3, H = 4, W = 3]",), "[N, 3, H, 5 * W // 4]"),
+        Accepts("resize(1.25)", ("[N, 1, 3]",), "[N, 1, 3]"),
         Accepts("resize(0.5, mode = bilinear)", ("[N, 3, H, W]",), "[N, 3, H // 2, W // 2]"),
         Accepts("resize(2.5, mode = bilinear, align_corners = true)", ("[N, 3, H, W]",), "[N, 3, 5 * H // 2, 5 * W // 2]"),
         Accepts("resize(2, mode = bilinear, align_corners = true)", ("[N, 3, H = 1, W]",), "[N, 3, 2 * H, 2 * W]"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
 from typing import TYPE_CHECKING, Iterator
 
 from netspec.graph import Graph, Tensor
@@ -11,6 +10,9 @@ from netspec.sizes.dim import evaluate
 
 if TYPE_CHECKING:
     import numpy as np
+
+#: a size at which every tap of the usual kernels meets the input, also in deep layers
+MODERATE = 64
 
 #: the characters of inputs, in the order in which cases use them
 CHARACTERS = ("normal", "negative", "large mean", "equal", "tiny", "halves", "zeros")
@@ -34,23 +36,23 @@ def accepts(graph: Graph, sizes: dict[str, int]) -> bool:
     return all(evaluate(s, sizes) > 0 for v in graph.values for s in v.shape if not isinstance(s, int))
 
 
-def size_cases(graph: Graph, count: int = 3, batches: tuple[int, ...] = (1, 2, 5), largest: int | None = None) -> list[dict[str, int]]:
-    """Up to `count` assignments of the open sizes that the network accepts: small ones first, odd and even, axes that
-    differ, each with another batch; the typical sizes last where they are no larger than `largest`."""
+def size_cases(graph: Graph, count: int = 3, batches: tuple[int, ...] = (1, 2, 5)) -> list[dict[str, int]]:
+    """Up to `count` assignments of the open sizes that the network accepts, each with another batch.
+
+    The first is of moderate size, large enough for every tap of a kernel to meet the input; then the smallest that are
+    accepted; then others of moderate size, odd and even, with axes that differ.
+    """
     batch = batch_names(graph)
-    others = [s for s in graph.sizes if s.name not in batch]
+    others = [s.name for s in graph.sizes if s.name not in batch]
     found: list[dict[str, int]] = []
-    for offset in _offsets(graph, [s.name for s in others], {s.name: s.typical for s in graph.sizes}):
-        sizes = {**{s.name: s.typical for s in graph.sizes}, **offset}
+    for choice in _choices(graph, others):
+        sizes = {**graph.typical, **choice}
         sizes.update({name: batches[len(found) % len(batches)] for name in batch})
         if sizes not in found and accepts(graph, sizes):
             found.append(sizes)
-        if len(found) == count or (not others and len(found) == len(batches)):
+        if len(found) == count:
             break
-    typical = dict(graph.typical)
-    if not found or (others and largest is not None and max(typical.values()) <= largest and len(found) < count):
-        found.append(typical)
-    return found[:count]
+    return found or [dict(graph.typical)]
 
 
 def batch_names(graph: Graph) -> list[str]:
@@ -59,23 +61,27 @@ def batch_names(graph: Graph) -> list[str]:
     return [s.name for s in graph.sizes if s.name in names]
 
 
-def _offsets(graph: Graph, names: list[str], typical: dict[str, int]) -> Iterator[dict[str, int]]:
-    """Candidate assignments: for each axis its smallest accepted values (the others typical), then mixed."""
+def _choices(graph: Graph, names: list[str]) -> Iterator[dict[str, int]]:
+    """Candidates for the sizes that are no batch, the best first."""
     if not names:
-        while True:
-            yield {}
-    valid = {name: _smallest(graph, name, typical) for name in names}
-    ranked = sorted(product(*(range(len(valid[n])) for n in names)), key=lambda ranks: (sum(ranks), len(set(ranks)) == 1 and len(ranks) > 1))
-    for ranks in ranked:
-        yield {name: valid[name][rank] for name, rank in zip(names, ranks)}
-    for ranks in ranked[:1] * 4:
-        yield {name: valid[name][rank] for name, rank in zip(names, ranks)}
+        yield from [{}] * 8
+        return
+    moderate = {name: _accepted(graph, name, min(graph.typical[name], MODERATE)) for name in names}
+    smallest = {name: _accepted(graph, name, 1) for name in names}
+    ranks = [tuple((r + i) % 4 if spread else r for i in range(len(names))) for r in range(4) for spread in (True, False)]
+    yield {n: moderate[n][k % len(moderate[n])] for n, k in zip(names, ranks[0])}
+    for rank in ranks[:2]:
+        yield {n: smallest[n][k % len(smallest[n])] for n, k in zip(names, rank)}
+    for rank in ranks[2:] + ranks[:2]:
+        yield {n: moderate[n][k % len(moderate[n])] for n, k in zip(names, rank)}
+    yield dict(graph.typical)
 
 
-def _smallest(graph: Graph, name: str, typical: dict[str, int], count: int = 4) -> list[int]:
-    """The smallest accepted values of one size, the others at their typical values; the typical value itself if held."""
+def _accepted(graph: Graph, name: str, start: int, count: int = 4) -> list[int]:
+    """The first accepted values of one size from `start` on, the others at their typical values."""
+    typical = graph.typical
     found = []
-    for value in range(1, max(2 * typical[name], 64) + 1):
+    for value in range(start, start + max(2 * typical[name], 64) + 1):
         if accepts(graph, {**typical, name: value}):
             found.append(value)
             if len(found) == count:

@@ -75,7 +75,6 @@ def verify(
     weights: Callable[[Any], "np.ndarray"] | None = None,
     opset: int = 21,
     nodes: bool = True,
-    largest: int | None = None,
 ) -> Verdict:
     """Compare over `count` assignments of the open sizes, each with another batch from one build.
 
@@ -87,7 +86,7 @@ def verify(
     verdict = Verdict()
     cases = [
         Case(tuple(s.items()), CHARACTERS[i % len(CHARACTERS)])
-        for i, s in enumerate(sizes or size_cases(graph, count, batches, largest))
+        for i, s in enumerate(sizes or size_cases(graph, count, batches))
     ]
     whole = _Whole(graph, arrays, opset)
     alone: dict[Any, _Pair] = {}
@@ -150,9 +149,10 @@ def _compare_nodes(
         pair = _pair_for(graph, node, arrays, dict(case.sizes), opset, alone)
         feed = [values[i] for i in node.inputs]
         single, double, onnx = pair.run_torch(feed, False), pair.run_torch(feed, True), pair.run_onnx(feed)
+        nudged = pair.run_torch([_nudged(a) for a in feed], True)
         verdict.nodes += 1
         for position, output in enumerate(node.outputs):
-            found = _difference(single[position], double[position], onnx[position], NODE_FACTOR, NODE_ULPS)
+            found = _difference(single[position], double[position], onnx[position], NODE_FACTOR, NODE_ULPS, nudged[position])
             if found is not None:
                 line = node.origin.line if node.origin else 0
                 verdict.differences.append(Difference(node.name, node.op.NAME, line, str(case), *found))
@@ -197,8 +197,23 @@ class _Whole:
                     verdict.differences.append(Difference(where, f"whole network, {manner}", 0, str(case), *found))
 
 
-def _difference(single: Any, double: Any, onnx: Any, factor: float, ulps: float) -> tuple[Any, ...] | None:
-    """None where onnxruntime is as near to the float64 reference as PyTorch is, within `factor`."""
+def _nudged(array: Any) -> Any:
+    """The array in float64, each element moved by half a unit in its last place of float32, up and down in turn.
+
+    What this changes in the result is the error that no algorithm in float32 escapes: the difference of nearly equal
+    numbers in the variance of a norm, say.
+    """
+    import numpy as np
+
+    if not np.issubdtype(array.dtype, np.floating):
+        return array
+    signs = np.where(np.arange(array.size) % 3 == 0, -1.0, 1.0).reshape(array.shape)
+    return array.astype(np.float64) * (1.0 + signs * 2.0**-24)
+
+
+def _difference(single: Any, double: Any, onnx: Any, factor: float, ulps: float, nudged: Any = None) -> tuple[Any, ...] | None:
+    """None where onnxruntime is as near to the float64 reference as PyTorch is, within `factor`; or as near as rounding the
+    input allows (`nudged` is the reference for an input moved by less than a unit in the last place)."""
     import numpy as np
 
     if onnx.shape != single.shape:
@@ -216,6 +231,8 @@ def _difference(single: Any, double: Any, onnx: Any, factor: float, ulps: float)
     with np.errstate(invalid="ignore"):
         error = np.where(alike, 0.0, np.abs(onnx.astype(np.float64) - reference))
         own = np.abs(single.astype(np.float64) - reference)
+        if nudged is not None:
+            own = np.fmax(own, np.abs(nudged - reference))
     error = np.where(np.isnan(error), np.inf, error)
     finite = np.abs(reference[np.isfinite(reference)])
     unit = float(np.spacing(np.float32(min(finite.max() if finite.size else 0.0, 3e38))))

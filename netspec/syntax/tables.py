@@ -70,12 +70,13 @@ def load_tables() -> Tables:
     """The tables of the shipped grammar: from the cache, or else computed by Lark and kept there."""
     grammar = data_path("grammar", "netspec.lark").read_text(encoding="utf-8")
     path = _cache_path(grammar)
-    data = _read_cache(path) if path else None
-    if data is None:
+    tables = _read_cache(path) if path else None
+    if tables is None:
         data = compute_tables(grammar)
         if path:
             _write_cache(path, data)
-    return _from_json(data)
+        tables = _from_json(data)
+    return tables
 
 
 # ----------------------------------------------------------------------------------------------------- by Lark
@@ -177,10 +178,11 @@ def _is_ours(path: Path) -> bool:
     return status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not stat.S_ISLNK(status.st_mode)
 
 
-def _read_cache(path: Path) -> dict[str, Any] | None:
+def _read_cache(path: Path) -> Tables | None:
+    """The tables that were kept; None where there are none, or what is there is damaged."""
     try:
-        return json.loads(path.read_text(encoding="utf-8")) if _is_ours(path) else None
-    except (OSError, ValueError):
+        return _from_json(json.loads(path.read_text(encoding="utf-8"))) if _is_ours(path) else None
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -94,21 +94,28 @@ class Classes:
         for place in places:
             draft = self._draft(place)
             drafts[draft.key()].append(draft)
-        drafts = merge(drafts)
+        if not self._inline(next(iter(drafts.values()))[0]):
+            drafts = merge(drafts)
         for group in drafts.values():
             self._settle(group, inline=len(group) == 1 or 2 * len(drafts) > len(places))
 
     def _settle(self, group: list[Draft], inline: bool) -> None:
         """One class for instances of one skeleton, or `nn.Sequential` in place."""
         place = group[0].place
-        kind = self.graph.scopes[place.scope].kind  # type: ignore[index]
-        sequential = kind in ("chain", "def") and is_sequential(group[0])
-        numbered = place.holds == LIST
-        if sequential and (kind == "chain" or inline or not numbered or len(place.children) < 2):
+        sequential = self._inline(group[0])
+        anonymous = self._kind(place) == "chain" or place.holds != LIST
+        if sequential and (anonymous or inline or len(place.children) < 2):
             for draft in group:
                 self.construction[id(draft.place)] = self._sequential(draft)
         else:
             self._class(group, sequential)
+
+    def _kind(self, place: Place) -> str:
+        return self.graph.scopes[place.scope].kind  # type: ignore[index]
+
+    def _inline(self, draft: Draft) -> bool:
+        """Whether an instance is written as a chain, and is one."""
+        return self._kind(draft.place) in ("chain", "def") and is_sequential(draft)
 
     # ------------------------------------------------------------------------------------------------------- members
     def _leaf(self, place: Place) -> Form:
@@ -133,8 +140,7 @@ class Classes:
 
     def _draft(self, place: Place) -> Draft:
         draft = Draft(place, self._members(place), self.lowering.variants.get(place.scope, []))  # type: ignore[arg-type]
-        kind = self.graph.scopes[place.scope].kind  # type: ignore[index]
-        if kind in ("chain", "def") and is_sequential(draft) and list(place.children) == [str(i) for i in range(len(place.children))]:
+        if self._inline(draft) and list(place.children) == [str(i) for i in range(len(place.children))]:
             place.holds = LIST
         return draft
 
@@ -187,9 +193,7 @@ class Classes:
         names = list(made.parameters)
         counting = [name in self.channels and name not in made.defaults for name in names]
         leading = counting.index(False) if False in counting else len(names)
-        values = [
-            Literal(made.parameters[name][index], name, repr(made.defaults[name]) if name in made.defaults else "") for name in names
-        ]
+        values = [Literal(made.parameters[name][index], name, repr(made.defaults[name]) if name in made.defaults else "") for name in names]
         return Apply(ClassName(made.number), tuple(values[:leading]), tuple(zip(names[leading:], values[leading:])))
 
 
@@ -223,4 +227,3 @@ def _ordered(places: list[Place], grouping: dict[int, Any]) -> list[Any] | None:
         return list(sorter.static_order())
     except CycleError:
         return None
-

@@ -37,10 +37,8 @@ class Extents:
         """
         if isinstance(size, int):
             return Literal(size, "size")
-        for local, shape in near:
-            if size in shape:
-                return Extent(local, shape.index(size))
-        return self._known.get(size) or self._compute(ast.parse(show(size).replace("^", "**"), mode="eval").body, near)
+        axes = {length: Extent(local, axis) for local, shape in reversed(near) for axis, length in reversed([*enumerate(shape)])}
+        return axes.get(size) or self._known.get(size) or _related(size, axes) or self._compute(_parsed(size), near)
 
     def _compute(self, node: ast.expr, near: tuple[tuple[int, tuple[Size, ...]], ...]) -> Form | None:
         """The expression that `show` wrote, its parts looked up where they are known."""
@@ -82,6 +80,32 @@ class Extents:
                     form = Operation("-", form, Literal(offset))
                 return Operation("//", form, Literal(factor)) if factor != 1 else form
         return None
+
+
+def _parsed(size: Dim) -> ast.expr:
+    return ast.parse(show(size).replace("^", "**"), mode="eval").body
+
+
+def _related(size: Dim, axes: dict[Size, Extent]) -> Form | None:
+    """A size as one axis and a number, or as what cropping one axis to another takes: readable where the normal form is not."""
+    open_axes = [(length, form) for length, form in axes.items() if isinstance(length, Dim)]
+    for length, form in open_axes:
+        offset = size - length
+        if isinstance(offset, int):
+            return Operation("+", form, Literal(offset)) if offset > 0 else Operation("-", form, Literal(-offset))
+        for factor in (2, 3, 4, 8, 16):
+            if factor * length == size:
+                return Operation("*", form, Literal(factor))
+            if length // factor == size:
+                return Operation("//", form, Literal(factor))
+    for length, form in open_axes:
+        for other, smaller in open_axes:
+            start = Operation("//", Operation("-", form, smaller), Literal(2))
+            if form.axis == smaller.axis and (length - other) // 2 == size:
+                return start
+            if form.axis == smaller.axis and (length - other) // 2 + other == size:
+                return Operation("+", start, smaller)
+    return None
 
 
 def _nest(function: Form, arguments: list[Form]) -> Form:

@@ -374,4 +374,3 @@ _FORMS: dict[type, Any] = {
     terms.Infix: lambda self, term: Operation(term.op, self.form(term.left), self.form(term.right)),
     terms.Item: lambda self, term: Item(self.form(term.value), self.form(term.index)),
 }
-

@@ -27,6 +27,10 @@ from netspec.backends.torch_source.form import (
 from netspec.backends.torch_source.lower import Body, Step
 
 
+#: More layers than these are no option: such blocks are different blocks.
+MOST = 2
+
+
 def merge(groups: dict[Any, list[Draft]]) -> dict[Any, list[Draft]]:
     """Groups of instances, those that differ in optional layers alone made one. Instances stay in their order."""
     merged = dict(groups)
@@ -45,7 +49,7 @@ def _extended(poorer: list[Draft], model: Draft) -> list[Draft] | None:
     """The instances with the layers that `model` has more, marked absent; None where that is not all that differs."""
     own = {label for label, _ in poorer[0].members}
     extra = [label for label, _ in model.members if label not in own]
-    reduced: Draft | None = model
+    reduced: Draft | None = model if len(extra) <= MOST else None
     for label in extra:
         reduced = _without(reduced, label) if reduced is not None else None
     if reduced is None or reduced.key() != poorer[0].key():

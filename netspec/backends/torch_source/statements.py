@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Iterator
 
-from netspec.backends.torch_source.form import Apply, Dot, Extent, Form, Item, Local, Sequence, Text, parts, transform, walk
+from netspec.backends.torch_source.form import (
+    Apply, Dot, Extent, Form, Item, Literal, Local, Operation, Sequence, Slice, Text, parts, transform, walk,
+)  # fmt: skip
 from netspec.backends.torch_source.layout import INDENT, WIDTH, Writer
 from netspec.backends.torch_source.loops import Lengths, roll
 from netspec.backends.torch_source.lower import BLOCK, LAYER, Body, Loop, Step, used
@@ -136,23 +138,34 @@ def forward_lines(body: Body, writer: Writer, lengths: Lengths, several: str = "
     """
     writer.local = lambda index: identifier(body.names.get(index, "x"))
     fresh = count(1 + max([*body.inputs, *(target for step in body.steps for target in step.targets)], default=0))
-    steps = [narrow for step in nest(body, writer, lengths, several) for narrow in _narrow(step, fresh, writer)]
+    steps = [narrow for step in nest(body, writer, lengths, several) for narrow in _narrow(step, fresh, body, writer)]
     names = Variables(body, steps).assign()
     writer.local = names.__getitem__
     return [line for step in steps for line in _statement(step, names, writer, lengths)]
 
 
-def _narrow(step: Step, fresh: Iterator[int], writer: Writer) -> list[Step]:
-    """A step whose line is too long, as several: the calls inside become statements of their own, innermost first."""
+def _narrow(step: Step, fresh: Iterator[int], body: Body, writer: Writer) -> list[Step]:
+    """A step whose line is too long, as several: calls and computed sizes inside become statements of their own."""
     done: list[Step] = []
     while len(writer.text(step.form)) > _ROOM:
-        inner = next((f for f in walk(step.form) if f is not step.form and isinstance(f, Apply) and _depth(f) == 1), None)
+        inner = _hoistable(step.form)
         if inner is None:
             break
         target = next(fresh)
+        if isinstance(inner, Operation):
+            body.sizes.add(target)
+            body.names[target] = "start" if any(isinstance(f, Slice) and f.start == inner for f in walk(step.form)) else "size"
         done.append(Step((target,), inner))
-        step = Step(step.targets, transform(step.form, lambda f: Local(target) if f == inner else f), step.heavy)  # noqa: B023
+        step = replace(step, form=transform(step.form, lambda f: Local(target) if f == inner else f))  # noqa: B023
     return [*done, step]
+
+
+def _hoistable(form: Form) -> Form | None:
+    """An innermost call inside a form; else a size that is computed there."""
+    inside = [part for part in walk(form) if part is not form]
+    calls = [part for part in inside if isinstance(part, Apply) and _depth(part) == 1]
+    sizes = [p for p in inside if isinstance(p, Operation) and all(isinstance(f, (Extent, Literal, Local, Operation)) for f in walk(p))]
+    return next(iter([*calls, *sizes]), None)
 
 
 def _statement(step: Step, names: dict[int, str], writer: Writer, lengths: Lengths) -> list[str]:

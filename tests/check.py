@@ -1,0 +1,48 @@
+"""What netspec finds in a text, as short as a test can say it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from netspec.api import Compilation, check_source
+from netspec.diagnostics.model import Diagnostic
+from netspec.limits import DEFAULT_LIMITS, Limits
+from netspec.source import Source
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding: its code, the source text that it marks, the line (from 1), and how bad it is."""
+
+    code: str
+    marked: str
+    line: int
+    severity: str = "error"
+
+
+def compilations(text: str, folder: Path | None = None, limits: Limits = DEFAULT_LIMITS) -> list[Compilation]:
+    """Every net of a text that needs no arguments, compiled; the first entry is the file itself. Imports are read from `folder`."""
+    path = str(folder / "test.net") if folder else None
+    return check_source(Source("test.net", text, path), limits=limits)
+
+
+def diagnostics(done: list[Compilation]) -> list[Diagnostic]:
+    """The findings of several compilations of one file, each once, in the order of the text."""
+    unique: dict[object, Diagnostic] = {}
+    for finding in (d for c in done for d in c.report.diagnostics):
+        place = finding.place
+        unique.setdefault((finding.code, place.source.name, place.start, place.end) if place else finding, finding)
+    return sorted(unique.values(), key=lambda d: d.place.start if d.place else -1)
+
+
+def findings(done: list[Compilation]) -> list[Finding]:
+    """The same, as plain facts."""
+    return [
+        Finding(d.code, d.place.text if d.place else "", d.place.line if d.place else 0, d.severity.value) for d in diagnostics(done)
+    ]
+
+
+def check(text: str, folder: Path | None = None, limits: Limits = DEFAULT_LIMITS) -> list[Finding]:
+    """What `netspec check` says of a text."""
+    return findings(compilations(text, folder, limits))
