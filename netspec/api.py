@@ -165,7 +165,9 @@ def load(spec: str, /, *, sizes: Mapping[str, int] | None = None, limits: Limits
     return Net(_accept(compile(source, net, parameters, sizes, limits)))
 
 
-def loads(text: str, net: str | None = None, /, *, sizes: Mapping[str, int] | None = None, limits: Limits = DEFAULT_LIMITS, **parameters: Any) -> "Net":
+def loads(
+    text: str, net: str | None = None, /, *, sizes: Mapping[str, int] | None = None, limits: Limits = DEFAULT_LIMITS, **parameters: Any
+) -> "Net":
     """Compile spec text. As `load`."""
     return Net(_accept(compile(decode(text.encode(), "<string>", None, limits), net, parameters, sizes, limits)))
 

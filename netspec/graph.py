@@ -5,7 +5,6 @@ in which they ran (a shared block has one scope and a frame for every applicatio
 reproduced by its JSON.
 """
 
-
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer

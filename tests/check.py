@@ -13,12 +13,13 @@ from netspec.source import Source
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding: its code, the source text that it marks, the line (from 1), and how bad it is."""
+    """One finding: its code, the source text that it marks, the line (from 1), how bad it is, and, if imported, its file."""
 
     code: str
     marked: str
     line: int
     severity: str = "error"
+    file: str = ""
 
 
 def compilations(text: str, folder: Path | None = None, limits: Limits = DEFAULT_LIMITS) -> list[Compilation]:
@@ -33,14 +34,18 @@ def diagnostics(done: list[Compilation]) -> list[Diagnostic]:
     for finding in (d for c in done for d in c.report.diagnostics):
         place = finding.place
         unique.setdefault((finding.code, place.source.name, place.start, place.end) if place else finding, finding)
-    return sorted(unique.values(), key=lambda d: d.place.start if d.place else -1)
+    return sorted(unique.values(), key=lambda d: (d.place.source is not done[0].source, d.place.start) if d.place else (False, -1))
 
 
 def findings(done: list[Compilation]) -> list[Finding]:
     """The same, as plain facts."""
-    return [
-        Finding(d.code, d.place.text if d.place else "", d.place.line if d.place else 0, d.severity.value) for d in diagnostics(done)
-    ]
+    return [_finding(d, done[0]) for d in diagnostics(done)]
+
+
+def _finding(d: Diagnostic, main: Compilation) -> Finding:
+    if d.place is None:
+        return Finding(d.code, "", 0, d.severity.value)
+    return Finding(d.code, d.place.text, d.place.line, d.severity.value, "" if d.place.source is main.source else d.place.source.name)
 
 
 def check(text: str, folder: Path | None = None, limits: Limits = DEFAULT_LIMITS) -> list[Finding]:

@@ -10,10 +10,11 @@ Anywhere in a net, or after it:
 
     # parameters: a.weight [8, 3, 3, 3], a.bias    all stored tensors, in order (several lines go on; `…` leaves the rest open)
     # labels: a, b, c.0          the labels of all layers, in order
+    # init: a.bias zeros       how some tensors start
     # requires: H % 2 == 0       what the network asks of its open sizes
 
 A block without `error:` and `warning:` must give neither. A block that begins with `# file: name.net` is no case but a
-file that the other blocks under the same heading can import.
+file that the other blocks under the same heading can import; its own `error:` comments hold for each of them.
 """
 
 from __future__ import annotations
@@ -34,7 +35,13 @@ from netspec.syntax import tree
 from tests.check import Finding, compilations, findings
 
 _FINDING = re.compile(r'(error|warning): \[?(NS\d{3})\]?(?: "(.*?)"(?=\s*$|\s+(?:error|warning):))?')
-_FACT = re.compile(r"#\s*(shape|value|parameters|labels|requires): (.*)$")
+_FACT = re.compile(r"#\s*(shape|value|parameters|labels|requires|init): (.*)$")
+_ITEM = {
+    "parameters": r"[\w.…]+(?: \[[^\]]*\])?",
+    "labels": r"[\w.…:]+",
+    "init": r"[\w.]+ \w+(?:\([^)]*\))?",
+    "requires": r"[^\s,][^,]*[^\s,]",
+}
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,7 @@ def run(case: Case, folder: Path) -> None:
         (folder / name).write_text(text, encoding="utf-8")
     with _bindings() as bound:
         done = compilations(case.text, folder)
-    wanted = _wanted(case.text)
+    wanted = [w for name, text in {"": case.text, **case.files}.items() for w in _wanted(text, name)]
     got = [f for f in findings(done) if f.severity != "info"]
     assert [_short(f, w) for f, w in zip(got, wanted)] == [_short(w, w) for w in wanted] and len(got) == len(wanted), _story(got, done)
     graphs = {c.name: c.graph for c in done if c.graph is not None}
@@ -95,16 +102,16 @@ def _story(got: list[Finding], done: list[Any]) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------- findings
-def _wanted(text: str) -> list[Finding]:
+def _wanted(text: str, file: str) -> list[Finding]:
     found = []
     for line, code, comment in _commented(text):
         for kind, number, marked in _FINDING.findall(comment):
-            found.append(Finding(number, marked, line, kind))
+            found.append(Finding(number, marked, line, kind, file))
     return found
 
 
 def _short(finding: Finding, wanted: Finding) -> tuple[object, ...]:
-    return (finding.severity, finding.code, finding.line, finding.marked if wanted.marked else "")
+    return (finding.severity, finding.code, finding.file, finding.line, finding.marked if wanted.marked else "")
 
 
 def _commented(text: str) -> Iterator[tuple[int, str, str]]:
@@ -186,7 +193,7 @@ def _facts(text: str, module: tree.Module) -> dict[str, dict[str, list[str]]]:
         if fact is None or fact[1] in ("shape", "value"):
             continue
         net = [n for n in nets if n.place.line <= number][-1]
-        items = re.findall(r"[\w.…:]+(?: \[[^\]]*\])?", fact[2]) if fact[1] != "requires" else [i.strip() for i in fact[2].split(",")]
+        items = re.findall(_ITEM[fact[1]], fact[2])
         found.setdefault(net.name, {}).setdefault(fact[1], []).extend(items)
     return found
 
@@ -195,6 +202,9 @@ def _hold_facts(graph: Graph, facts: dict[str, list[str]]) -> None:
     for kind, wanted in facts.items():
         if kind == "parameters":
             got = [f"{w.name} {list(w.shape)}" if " [" in next((x for x in wanted if x.split(" ")[0] == w.name), "") else w.name for w in graph.weights]
+        elif kind == "init":
+            starts = {w.name: f"{w.name} {w.init}" for w in graph.weights}
+            got = [starts[item.split(" ")[0]] for item in wanted]
         elif kind == "labels":
             got = [node.name for node in graph.nodes]
         else:

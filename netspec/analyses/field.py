@@ -90,6 +90,8 @@ def _carry(graph: Graph, node: Node, index: int, extent: Extent, seen: dict[int,
     reach = node.op.reach(inputs, outputs)[index]
     for position, number in enumerate(node.inputs):
         rank = inputs[position].rank
+        if len(reach.inputs[position]) < outputs[index].rank:
+            continue  # only its sizes matter (`resize(like = e)`)
         found: Extent = {}
         mentioned: set[int] = set()
         for axis, look in enumerate(reach.inputs[position]):
@@ -130,6 +132,8 @@ def _resample(s: r.Resample, start: int, end: int, n: int, m: int) -> Stretch:
 
 def _taps(s: r.Resample, o: int, n: int, m: int) -> tuple[int, int]:
     """First and last input position that output position o of an interpolation uses."""
+    if n == m and s.mode in ("nearest", "linear"):
+        return o, o  # torch copies an axis that keeps its length, whatever the factor
     ratio = 1 / s.scale if s.scale else Fraction(n, m)
     if s.mode == "nearest":
         at = math.floor(o * ratio)

@@ -76,6 +76,7 @@ def network_class(module: ModuleType) -> "type[nn.Module]":
 def load_weights(module: "nn.Module", arrays: Mapping[str, "numpy.ndarray[Any, Any]"]) -> None:
     """Copy arrays into a module's parameters and buffers, in place. Strict: raises ValueError for a name or a shape that
     is missing, superfluous or different; values are converted to the module's element types."""
+    import numpy
     import torch
 
     stored = module.state_dict(keep_vars=True)
@@ -84,10 +85,10 @@ def load_weights(module: "nn.Module", arrays: Mapping[str, "numpy.ndarray[Any, A
         raise ValueError(f"weights are missing: {missing[:3]}" if missing else f"weights that the network does not have: {unknown[:3]}")
     with torch.no_grad():
         for name, tensor in stored.items():
-            array = arrays[name]
+            array = numpy.asarray(arrays[name])
             if tuple(array.shape) != tuple(tensor.shape):
                 raise ValueError(f"{name} has shape {list(array.shape)}, and the network's is {list(tensor.shape)}")
-            tensor.copy_(torch.from_numpy(array if array.flags.writeable else array.copy()))
+            tensor.copy_(torch.from_numpy(array if array.flags.writeable else numpy.array(array)))
 
 
 def with_plain_outputs(module: "nn.Module") -> "nn.Module":

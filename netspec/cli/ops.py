@@ -10,7 +10,7 @@ from typing import Any
 from netspec import ops
 from netspec.diagnostics.model import Refusal
 from netspec.diagnostics.nearest import suggestion
-from netspec.elaborate.calls import signature
+from netspec.elaborate.wording import signature
 from netspec.op import Accepts, Operator
 
 

@@ -63,10 +63,10 @@ class Application(Context):
 
     def as_operand(self, value: Any, place: Place) -> Any:
         """A layer without inputs (`param([64])`) as the tensor that it makes; everything else as it is."""
-        if isinstance(value, OperatorRef) and value.operator.ARITY == 0:
-            return self.apply(value, [], None, place)
-        core = value.layer if isinstance(value, Labelled) else value
-        if isinstance(core, OperatorLayer) and core.operator.ARITY == 0:
+        core = value
+        while isinstance(core, (Labelled, DefLayer)):
+            core = core.layer
+        if isinstance(core, (OperatorRef, OperatorLayer)) and core.operator.ARITY == 0:
             return self.apply(value, [], None, place)
         return value
 
@@ -80,7 +80,7 @@ class Application(Context):
         if isinstance(layer, OperatorRef):
             layer = self.instantiate(layer)
         if isinstance(layer, Definition):
-            layer = self.call_definition(layer, (), place, None)
+            layer = self.call_definition(layer, (), place, self.activation.environment if self.activation else None)
         if isinstance(layer, OperatorLayer):
             return self._apply_operator(layer, inputs, self._take(label, layer.operator.LABEL or layer.operator.NAME, layer.place))
         if isinstance(layer, DefLayer):

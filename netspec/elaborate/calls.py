@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any, Iterable, Literal, get_args, get_origin
+from typing import Any, Iterable
 
 from pydantic import ValidationError
 
@@ -30,30 +29,10 @@ from netspec.elaborate.values import (
     describe,
     parts,
 )  # fmt: skip
+from netspec.elaborate.wording import all_words, in_words, literals, signature, words_of
 from netspec.op import Operator
 from netspec.source import Place
 from netspec.syntax import tree
-
-
-@lru_cache(maxsize=None)
-def words_of(operator: type[Operator]) -> frozenset[str]:
-    """The words that an operator's arguments know (`same`, `nearest`), written without quotes in the language."""
-    found: set[str] = set()
-    for field in operator.model_fields.values():
-        found.update(_literals(field.annotation))
-    return frozenset(found)
-
-
-def _literals(annotation: Any) -> Iterable[str]:
-    if get_origin(annotation) is Literal:
-        return [w for w in get_args(annotation) if isinstance(w, str)]
-    return [w for part in get_args(annotation) for w in _literals(part)]
-
-
-@lru_cache(maxsize=None)
-def all_words() -> frozenset[str]:
-    """Every word that some operator knows."""
-    return frozenset(word for name in ops.names() for word in words_of(ops.lookup(name)))
 
 
 class Calls(Application):
@@ -74,7 +53,8 @@ class Calls(Application):
         if value is not MISSING:
             return value
         if ops.known(name):
-            return OperatorRef(ops.lookup(name), (), place)
+            operator = ops.lookup(name)
+            return OperatorRef(operator, self._defaults_for(operator, env), place)
         return MISSING
 
     def nearest(self, name: str, known: Iterable[str]) -> tuple[str, ...]:
@@ -150,7 +130,9 @@ class Calls(Application):
             self.fail("NS303", f"`{name}` takes no named arguments", e.place)
         if name == "chain":
             return self._chain(values, e)
-        if any(isinstance(v, Tensor) for v in values) or any(isinstance(v, (list, tuple)) and any(isinstance(t, Tensor) for t in v) for v in values):
+        if any(isinstance(v, Tensor) for v in values) or any(
+            isinstance(v, (list, tuple)) and any(isinstance(t, Tensor) for t in v) for v in values
+        ):
             return self._builtin_on_tensors(name, values, e)
         try:
             return arithmetic.function(name, tuple(values))
@@ -166,7 +148,11 @@ class Calls(Application):
 
     def _builtin_on_tensors(self, name: str, values: list[Any], e: tree.Call) -> Any:
         if name == "len":
-            return len(values[0]) if isinstance(values[0], (list, tuple)) else self.fail("NS304", "a tensor has no `len`; write `.shape[i]`", e.place)
+            return (
+                len(values[0])
+                if isinstance(values[0], (list, tuple))
+                else self.fail("NS304", "a tensor has no `len`; write `.shape[i]`", e.place)
+            )
         if name in ("reversed", "zip", "enumerate"):
             return arithmetic.function(name, tuple(values))
         elementwise = {"sum": "add", "max": "maximum", "min": "minimum"}.get(name)
@@ -185,12 +171,19 @@ class Calls(Application):
         return self._call_operator(reference, call, None)
 
     def _call_operator(self, reference: OperatorRef, e: tree.Call, env: Environment | None) -> OperatorLayer:
+        """The layer; remembered by place where only literals are given, for loops and blocks make the same one again."""
+        if reference.defaults or not all(isinstance(a.value, tree.Literal) for a in e.arguments):
+            return self._make_operator(reference, e, env)
+        key = (e.place.source, e.place.start, reference.operator)
+        layer = self.layers.get(key)
+        if layer is None:
+            layer = self.layers[key] = self._make_operator(reference, e, env)
+        return layer
+
+    def _make_operator(self, reference: OperatorRef, e: tree.Call, env: Environment | None) -> OperatorLayer:
         operator = reference.operator
-        values: dict[str, Any] = {}
-        marks: dict[str, Place] = {}
-        home = env or (self.activation.environment if self.activation else None)
-        for argument, value in self._defaults_for(operator, home):
-            values[argument.name or ""], marks[argument.name or ""] = value, argument.place
+        values: dict[str, Any] = {argument.name or "": value for argument, value in reference.defaults}
+        marks: dict[str, Place] = {argument.name or "": argument.place for argument, _ in reference.defaults}
         fields = list(operator.model_fields)
         failed = self._gather(operator.NAME, e.arguments, fields + ["init"], words_of(operator), env, values, marks)
         missing = [f for f in fields if operator.model_fields[f].is_required() and f not in values]
@@ -199,13 +192,11 @@ class Calls(Application):
             self.fail("NS303", f"`{operator.NAME}` needs {needed}", e.place, helps=(signature(operator),))
         if failed:
             raise Failed
-        return self._build(operator, values, marks, e.place, home)
+        return self._build(operator, values, marks, e.place, env)
 
-    def _defaults_for(self, operator: type[Operator], env: Environment | None) -> list[tuple[tree.Argument, Any]]:
-        if env is None:
-            return []
-        spellings = (operator.NAME, *operator.ALIASES)
-        return [pair for name in spellings for pair in env.defaults_of(name)]
+    def _defaults_for(self, operator: type[Operator], env: Environment) -> tuple[tuple[tree.Argument, Any], ...]:
+        """What `default` statements say of an operator where its name is written (not where it is applied)."""
+        return tuple(pair for name in (operator.NAME, *operator.ALIASES) for pair in env.defaults_of(name))
 
     def _gather(
         self, callee: str, arguments: tuple[tree.Argument, ...], known: list[str], words: frozenset[str], env: Environment | None,
@@ -247,7 +238,9 @@ class Calls(Application):
     def _init_value(self, argument: tree.Argument, env: Environment) -> InitRequest:
         return InitRequest(argument.value, env, "", None, -1, argument.value.place)
 
-    def _build(self, operator: type[Operator], values: dict[str, Any], marks: dict[str, Place], place: Place, env: Environment | None) -> OperatorLayer:
+    def _build(
+        self, operator: type[Operator], values: dict[str, Any], marks: dict[str, Place], place: Place, env: Environment | None
+    ) -> OperatorLayer:
         init = values.pop("init", None)
         tensors: list[Tensor] = []
         for name, value in values.items():
@@ -274,7 +267,9 @@ class Calls(Application):
             self.fail("NS310", f"a number is needed here, not {describe(value)}", place)
         return value
 
-    def _invalid(self, operator: type[Operator], error: ValidationError, values: dict[str, Any], marks: dict[str, Place], place: Place) -> Any:
+    def _invalid(
+        self, operator: type[Operator], error: ValidationError, values: dict[str, Any], marks: dict[str, Place], place: Place
+    ) -> Any:
         seen: set[str] = set()
         for detail in error.errors(include_url=False):
             name = str(detail["loc"][0]) if detail["loc"] else ""
@@ -282,9 +277,9 @@ class Calls(Application):
                 continue
             seen.add(name)
             value = values.get(name, detail.get("input"))
-            words = sorted(_literals(operator.model_fields[name].annotation)) if name in operator.model_fields else []
+            words = sorted(literals(operator.model_fields[name].annotation)) if name in operator.model_fields else []
             helps = suggestion(value, words) if isinstance(value, str) else ()
-            message = f"`{name}` of `{operator.NAME}` cannot be {describe(value)}: {_in_words(detail, words)}"
+            message = f"`{name}` of `{operator.NAME}` cannot be {describe(value)}: {in_words(detail, words)}"
             self.report.error("NS310", message, marks.get(name, place), helps=helps, trail=tuple(self.trail))
         raise Failed
 
@@ -301,7 +296,9 @@ class Calls(Application):
             if argument.name is None:
                 self.fail("NS303", "a default is given by name (`default conv(bias = false)`)", argument.place)
             if known is not None and argument.name not in known:
-                self.fail("NS303", f"`{s.operator}` has no argument `{argument.name}`", argument.place, helps=suggestion(argument.name, known))
+                self.fail(
+                    "NS303", f"`{s.operator}` has no argument `{argument.name}`", argument.place, helps=suggestion(argument.name, known)
+                )
             value = self._init_value(argument, env) if argument.name == "init" else self.argument(argument.value, words, env)
             pairs.append((argument, value))
         return tuple(pairs)
@@ -371,29 +368,3 @@ class Calls(Application):
         if isinstance(value, (Definition, *LAYERS)) and not isinstance(value, OperatorRef):
             return DefLayer(statement.name, value, bound, place)
         return value
-
-
-def signature(operator: type[Operator]) -> str:
-    """An operator's call in words: `conv(channels, kernel, stride = 1, …)`."""
-    shown = [n if f.is_required() else f"{n} = {_spell(f.default)}" for n, f in operator.model_fields.items()]
-    return f"{operator.NAME}({', '.join(shown)})"
-
-
-def _spell(value: Any) -> str:
-    if value is None or isinstance(value, bool):
-        return str(value).lower()
-    return f"[{', '.join(map(_spell, value))}]" if isinstance(value, tuple) else str(value)
-
-
-def _in_words(detail: Any, words: list[str]) -> str:
-    kind = detail["type"]
-    if kind in ("int_type", "int_from_float"):
-        return "a whole number is needed"
-    if kind in ("literal_error", "string_type") and words:
-        return f"one of {', '.join(words)} is needed"
-    if kind in ("float_type", "finite_number"):
-        return "a number is needed"
-    if kind == "bool_type":
-        return "true or false is needed"
-    message = str(detail["msg"])
-    return message[0].lower() + message[1:]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from netspec.diagnostics.model import Mark, Report
 from netspec.elaborate.build import Builder, FrameDraft, TooLarge
-from netspec.elaborate.values import POISON, Definition, Tensor
+from netspec.elaborate.values import POISON, Definition, OperatorLayer, Tensor
 from netspec.limits import Limits
 from netspec.source import Place
 from netspec.syntax import tree
@@ -69,6 +69,7 @@ class Context:
         self.deferred: list[Deferred] = []
         self.rules: list[InitRequest] = []
         self.layer_inits: dict[str, Any] = {}
+        self.layers: dict[Any, OperatorLayer] = {}
         self.entered: set[int] = set()
         self.typical_values: dict[str, int] = {}
         self._steps = 0

@@ -178,7 +178,9 @@ class Expressions(Calls):
     def _on_tensors(self, e: tree.Binary, left: Any, right: Any) -> Any:
         operator = _ELEMENTWISE.get(e.op)
         if operator is None:
-            self.fail("NS304", f"`{e.op}` does not join tensors", e.op_place, notes=(f"left: {describe(left)}", f"right: {describe(right)}"))
+            self.fail(
+                "NS304", f"`{e.op}` does not join tensors", e.op_place, notes=(f"left: {describe(left)}", f"right: {describe(right)}")
+            )
         if isinstance(left, Tensor) and isinstance(right, Tensor):
             return self.apply_named(operator, [left, right], {}, e.op_place, e.place)
         number, side = (right, "right") if isinstance(left, Tensor) else (left, "left")
@@ -236,7 +238,12 @@ class Expressions(Calls):
             return value.members[index]
         items = value.items if isinstance(value, Tensors) else value
         if not isinstance(items, (list, tuple)):
-            self.fail("NS205", f"{describe(value)} has no items", e.place, helps=("`-> slice(…)` or `-> select(…)` cuts tensors",) if isinstance(value, Tensor) else ())
+            self.fail(
+                "NS205",
+                f"{describe(value)} has no items",
+                e.place,
+                helps=("`-> slice(…)` or `-> select(…)` cuts tensors",) if isinstance(value, Tensor) else (),
+            )
         if not isinstance(index, int) or isinstance(index, bool) or not -len(items) <= index < len(items):
             self.fail("NS205", f"there is no item {index} in {describe(value)}", e.place)
         alive((items[index],))
@@ -285,11 +292,9 @@ class Expressions(Calls):
         while isinstance(left, tree.Arrow):
             items.append(left.right)
             left = left.left
-        value = self.attempt(left, env)
+        value = self.as_operand(self.attempt(left, env), left.place)
         if isinstance(value, (Tensor, Tensors, Poison)) or _holds_tensors(value):
             return self._pipe(value, left.place, list(reversed(items)), env)
-        if isinstance(value, OperatorRef) and value.operator.ARITY == 0:
-            return self._pipe(self.as_operand(value, left.place), left.place, list(reversed(items)), env)
         layers = [value] + [self.attempt(item, env) for item in reversed(items)]
         alive(layers)
         for layer, item in zip(layers, [left, *reversed(items)]):

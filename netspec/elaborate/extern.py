@@ -31,7 +31,8 @@ class ExternOperator(Operator):
             if statement.shape is not None:
                 _match(statement.shape, given, bound, need, statement.name)
         outputs = tuple(
-            TensorType(tuple(_size(d.size, bound) for d in shape.dims), shape.dtype or inputs[0].dtype) for _, shape in self.STATEMENT.outputs
+            TensorType(tuple(_size(d.size, bound) for d in shape.dims), shape.dtype or inputs[0].dtype)
+            for _, shape in self.STATEMENT.outputs
         )
         return outputs[0] if len(outputs) == 1 else outputs
 
@@ -42,13 +43,13 @@ class ExternOperator(Operator):
     def torch(self, site: Site) -> Torch:
         """An instance of the named class, with the arguments as keywords."""
         if self.STATEMENT.torch is None:
-            raise Reject("NS705", f"`{self.NAME}` names no PyTorch class (`torch \"package.module:Class\"`)")
+            raise Reject("NS705", f'`{self.NAME}` names no PyTorch class (`torch "package.module:Class"`)')
         return Torch(Module(self.STATEMENT.torch.replace(":", "."), (), tuple(self._arguments().items())))
 
     def onnx(self, site: Site) -> OnnxTerm | tuple[OnnxTerm, ...]:
         """One node of the named domain and type, with the arguments as attributes."""
         if self.STATEMENT.onnx is None:
-            raise Reject("NS705", f"`{self.NAME}` names no ONNX operator (`onnx \"domain::Op\"`)")
+            raise Reject("NS705", f'`{self.NAME}` names no ONNX operator (`onnx "domain::Op"`)')
         domain, _, name = self.STATEMENT.onnx.rpartition("::")
         attributes = tuple((k, v) for k, v in self._arguments().items() if v is not None)
         node = Op(name, tuple(In(i) for i in range(len(site.inputs))), attributes, len(site.outputs), domain)

@@ -7,7 +7,7 @@ from typing import Any
 
 from netspec import graph as g
 from netspec import ops
-from netspec.analyses.initial import INITIALIZERS, make
+from netspec.analyses.initial import INITIALIZERS, make, resolve
 from netspec.diagnostics.model import Severity
 from netspec.elaborate.context import Failed, InitRequest
 from netspec.elaborate.environment import MISSING, Environment
@@ -61,9 +61,17 @@ class Initialization(Statements):
         scope.names.update({"n": tensor.fan_in, "fan_in": tensor.fan_in, "fan_out": tensor.fan_out})
         try:
             init = self._initializer(request.expression, scope)
+            self._suits(init, tensor, request)
         except Failed:
             return
         self.builder.weights[name] = tensor.model_copy(update={"init": init})
+
+    def _suits(self, init: Initializer, tensor: g.Tensor, request: InitRequest) -> None:
+        try:
+            resolve(init, tensor.shape, tensor.fan_in, tensor.fan_out)
+        except Reject as reject:
+            helps = (reject.help,) if reject.help else ()
+            self.fail(reject.code, f"`{tensor.name}`: {reject}", request.expression.place, helps=helps)
 
     def _initializer(self, expression: tree.Expr, env: Environment) -> Initializer:
         try:

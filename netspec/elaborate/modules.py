@@ -79,7 +79,9 @@ class Modules:
             value = other.names.get(name)
             if value is None:
                 env.names[alias] = POISON
-                self._report.error("NS203", f"{other.source.name} defines no `{name}`", statement.place, helps=suggestion(name, other.names))
+                self._report.error(
+                    "NS203", f"{other.source.name} defines no `{name}`", statement.place, helps=suggestion(name, other.names)
+                )
                 continue
             env.names[alias] = value
 

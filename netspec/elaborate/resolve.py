@@ -11,8 +11,8 @@ from netspec import ops
 from netspec.diagnostics.model import Report
 from netspec.diagnostics.nearest import suggestion
 from netspec.elaborate.arithmetic import FUNCTIONS
-from netspec.elaborate.calls import all_words, words_of
 from netspec.elaborate.names import bound_names
+from netspec.elaborate.wording import all_words, words_of
 from netspec.syntax import tree
 
 _ALWAYS = frozenset(FUNCTIONS) | frozenset(ops.ALIASES) | frozenset(ops.names()) | {"chain"}

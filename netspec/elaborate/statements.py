@@ -62,7 +62,7 @@ class Statements(WrittenShapes, Expressions):
 
     # --------------------------------------------------------------------------------------------------- bindings
     def _bind(self, s: tree.Bind, env: Environment) -> None:
-        value = self.evaluate(s.value, env)
+        value = self.as_operand(self.evaluate(s.value, env), s.value.place)  # `s = param([8])` is one tensor, however often used
         if len(s.targets) == 1:
             if s.shape is not None:
                 value = self.check_shape(s.shape, value, env, s.value.place)

@@ -72,10 +72,13 @@ class Definition:
 
 @record
 class OperatorRef:
-    """The bare name of an operator: a layer with every argument at its default, or something to call."""
+    """The bare name of an operator: a layer with every argument at its default, or something to call.
+
+    `defaults` are those that `default` statements give it where its name stands, as (argument, value) pairs.
+    """
 
     operator: type[Operator]
-    defaults: tuple[tuple[str, Any], ...]
+    defaults: tuple[tuple[tree.Argument, Any], ...]
     place: Place
 
 

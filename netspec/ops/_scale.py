@@ -11,6 +11,7 @@ import struct
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
+from itertools import islice
 
 from netspec.sizes.dim import Size
 
@@ -112,11 +113,11 @@ def nearest_agrees(size: int | None, length: int | None, scale: float | None, fa
     if scale is None:
         return False
     lengths = ((n, int(n * scale)) for n in (*range(1, _SHORT), _POSITIONS))
-    return all(_same(n, min(m, _POSITIONS), scale, factor, exact, picture) for n, m in lengths if m)
+    return all(_same(n, m, scale, factor, exact, picture) for n, m in lengths if m)
 
 
 def _same(size: int, length: int, scale: float | None, factor: float, exact: bool, picture: bool) -> bool:
-    wanted = tuple(torch_positions(size, length, scale, exact, picture))
-    if length == size and wanted != tuple(range(size)):  # where no axis changes its length, onnxruntime copies
+    wanted = tuple(islice(torch_positions(size, length, scale, exact, picture), _POSITIONS))
+    if length == size and wanted != tuple(range(len(wanted))):  # where no axis changes its length, onnxruntime copies
         return False
-    return wanted == tuple(onnx_positions(size, length, factor, exact))
+    return wanted == tuple(islice(onnx_positions(size, length, factor, exact), _POSITIONS))

@@ -69,7 +69,8 @@ def _arguments(found: tuple[Window, ...], ceil_mode: bool) -> dict[str, Any]:
 
 
 def _even(found: tuple[Window, ...]) -> bool:
-    return all(w.before == w.after for w in found)
+    """Whether torch's own padding can say it: a number, the same before and after."""
+    return all(isinstance(w.before, int) and w.before == w.after for w in found)
 
 
 def _built(name: str, found: tuple[Window, ...], *first: Any, **named: Any) -> Module:
@@ -131,6 +132,7 @@ class MaxPool(_Pool):
         Accepts("max_pool(2, 2, same)", ("[N, 3, T = 7]",), "[N, 3, (T + 1) // 2]"),
         Accepts("max_pool(3, 2, same_upper)", ("[N, 3, H = 8, W = 7]",), "[N, 3, (H + 1) // 2, (W + 1) // 2]"),
         Accepts("max_pool(3, 2, same_upper)", ("[N, 3, 8, 9]",), "[N, 3, 4, 5]"),
+        Accepts("max_pool(4, 4, same_upper)", ("[N, 3, 2 * T]",), "[N, 3, (T + 1) // 2]"),
         Accepts("max_pool(3, 1, ((1, 0), (0, 1)))", ("[N, 3, H = 8, W = 7]",), "[N, 3, H - 1, W - 1]"),
         Accepts("max_pool(3, 2, padding = 2, dilation = 2, ceil_mode = true)", ("[N, 3, T = 8]",), "[N, 3, T // 2 + 1]"),
         Accepts("max_pool((1, 2, 2))", ("[N, 2, 3, H = 4, W = 5]",), "[N, 2, 3, H // 2, W // 2]"),

@@ -84,10 +84,7 @@ def verify(
     array_of = weights or Revealing(seed).array
     arrays = {t.name: array_of(t) for t in graph.weights}
     verdict = Verdict()
-    cases = [
-        Case(tuple(s.items()), CHARACTERS[i % len(CHARACTERS)])
-        for i, s in enumerate(sizes or size_cases(graph, count, batches))
-    ]
+    cases = [Case(tuple(s.items()), CHARACTERS[i % len(CHARACTERS)]) for i, s in enumerate(sizes or size_cases(graph, count, batches))]
     whole = _Whole(graph, arrays, opset)
     alone: dict[Any, _Pair] = {}
     for number, case in enumerate(cases):

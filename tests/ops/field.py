@@ -87,8 +87,8 @@ def _inside(positions: list[int], n: int, mode: str) -> Positions:
     return {p for p in positions if 0 <= p < n}
 
 
-def seen(case: Case, env: dict[str, int], which: int, axis: int) -> np.ndarray:
-    """For each index of input `which` along `axis`, which elements of each output move: a list of boolean arrays, stacked."""
+def seen(case: Case, env: dict[str, int], which: int, axis: int) -> list[list[np.ndarray]]:
+    """For each index of input `which` along `axis`, and each output, which elements move."""
     data = random_data(case, env)
     weights = {k: np.abs(v) if v.dtype.kind == "f" else v for k, v in data.weights.items()}
     runner = Runner(case.operator, case.site(), weights, double=True)
@@ -98,7 +98,7 @@ def seen(case: Case, env: dict[str, int], which: int, axis: int) -> np.ndarray:
     arrays = [np.abs(a) * 0.1 + 0.05 if a.dtype.kind == "f" else a for a in arrays]
     with torch.no_grad():
         base = [_floats(t) for t in runner(*arrays)]
-        return np.array([_moved(runner, arrays, base, which, axis, i) for i in range(arrays[which].shape[axis])], dtype=object)
+        return [_moved(runner, arrays, base, which, axis, i) for i in range(arrays[which].shape[axis])]
 
 
 def _floats(tensor: torch.Tensor) -> np.ndarray:

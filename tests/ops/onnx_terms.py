@@ -73,7 +73,7 @@ class _Graph:
     def __init__(self, site: Site, weights: Mapping[str, np.ndarray]) -> None:
         self.site = site
         self.nodes: list[onnx.NodeProto] = []
-        self.initializers = [numpy_helper.from_array(np.asarray(w), name) for name, w in weights.items()]
+        self.initializers = [numpy_helper.from_array(np.asarray(w), _stored(name)) for name, w in weights.items()]
         self.made: dict[Any, Any] = {}
         self.kept: list[Any] = []  # the terms whose identity is a key of `made`
 
@@ -93,7 +93,7 @@ class _Graph:
         if isinstance(term, In):
             return f"x{term.index}"
         if isinstance(term, Own):
-            return term.name
+            return _stored(term.name)
         if isinstance(term, Out):
             return self._results(term.op)[term.index]
         if isinstance(term, Op):
@@ -189,6 +189,11 @@ class _Number:
 
     def __rmod__(self, other: int) -> _Number:
         return _Number(_term(other)) % self
+
+
+def _stored(name: str) -> str:
+    """The name of a weight in the graph: `param` has one of no name."""
+    return name or "value"
 
 
 def _term(value: Any) -> OnnxTerm:

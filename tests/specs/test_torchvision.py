@@ -100,6 +100,20 @@ def test_outputs_agree_with_torchvision_and_onnxruntime(name: str, torchvision: 
         assert np.abs(session(image=x)["logits"] - expected).max() <= 1e-4 * scale
 
 
+@pytest.mark.parametrize("name", SMALL)
+def test_weights_start_as_torchvisions_do(name: str, torchvision: Any) -> None:
+    """The same spread in every tensor that is large enough to measure it, and the same constants in all others."""
+    extra = {"aux_logits": False, "init_weights": True} if name == "googlenet" else {}
+    theirs = torchvision.models.get_model(name, weights=None, **extra).state_dict()
+    ours = netspec.load(spec_of(name)).torch(seed=0).state_dict()
+    for key, expected in theirs.items():
+        if expected.numel() > 4000:
+            assert float(ours[key].std()) == pytest.approx(float(expected.std()), rel=0.1), key
+            assert abs(float(ours[key].mean() - expected.mean())) < 0.1 * float(expected.std()), key
+        elif expected.unique().numel() == 1:
+            assert ours[key].equal(expected), key
+
+
 def test_googlenets_side_classifiers_stand_where_torchvision_has_them(torchvision: Any) -> None:
     import torch
 

@@ -11,7 +11,11 @@ import numpy as np
 import pytest
 
 import netspec
+from netspec.api import check_source
+from netspec.diagnostics.model import Report
 from netspec.sizes.dim import evaluate
+from netspec.source import Source
+from netspec.syntax.format import format
 from tests.specs.zoo_reference import fill, image, write
 
 SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.net"))
@@ -53,6 +57,17 @@ def test_a_spec_is_short_and_says_which_paper_it_follows(path: Path) -> None:
     lines = text.splitlines()
     assert text.startswith('"""') and len(lines) < 150 and max(map(len, lines)) <= 100
     assert any(year in text.split('"""')[1] for year in map(str, range(1950, 2030)))
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda p: p.stem)
+def test_a_spec_is_as_fmt_writes_it(path: Path) -> None:
+    assert format(Source(path.name, path.read_text()), Report()) == path.read_text()
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda p: p.stem)
+def test_every_net_of_a_spec_compiles_without_a_remark(path: Path) -> None:
+    for done in check_source(Source(path.name, path.read_text(), str(path))):
+        assert [str(d) for d in done.report.diagnostics] == []
 
 
 # -------------------------------------------------------------------------------------------- perceptrons and LeNet

@@ -27,6 +27,7 @@ from netspec.backends.torch_source.lower import Body, Expressions, Lowering, Sou
 from netspec.backends.torch_source.naming import identifier, unique
 from netspec.backends.torch_source.optional import merge
 from netspec.backends.torch_source.tree import LIST, TABLE, Place, quote
+from netspec.graph import Tensor
 from netspec.sizes.dim import Dim, show
 
 
@@ -125,6 +126,8 @@ class Classes:
         def refuse(size: Dim, near: Any) -> Form:
             raise SourceError(f"the module of {node.label} would be made with the open size {show(size)}")
 
+        if torch.module is None:
+            return _parameter(self.graph.weights[node.weights[0]])
         return Expressions(node.op, refuse).form(torch.module)
 
     def _family(self, place: Place) -> Form:
@@ -195,6 +198,13 @@ class Classes:
         leading = counting.index(False) if False in counting else len(names)
         values = [Literal(made.parameters[name][index], name, repr(made.defaults[name]) if name in made.defaults else "") for name in names]
         return Apply(ClassName(made.number), tuple(values[:leading]), tuple(zip(names[leading:], values[leading:])))
+
+
+def _parameter(tensor: Tensor) -> Form:
+    """A parameter that a block owns itself; `reset_parameters` starts it where zeros are not meant."""
+    sizes = tuple(Literal(size, "size") for size in tensor.shape) or (Text("()"),)
+    dtype = () if tensor.dtype == "float32" else (("dtype", Text(f"torch.{tensor.dtype}")),)
+    return Apply(Text("nn.Parameter"), (Apply(Text("torch.zeros"), sizes, dtype),))
 
 
 def _groups(root: Place, stem: Any) -> Iterator[list[Place]]:

@@ -37,7 +37,10 @@ class Extents:
         """
         if isinstance(size, int):
             return Literal(size, "size")
-        axes = {length: Extent(local, axis) for local, shape in reversed(near) for axis, length in reversed([*enumerate(shape)])}
+        axes: dict[Size, Extent] = {}
+        for local, shape in near:
+            for axis, length in enumerate(shape):
+                axes.setdefault(length, Extent(local, axis))
         return axes.get(size) or self._known.get(size) or _related(size, axes) or self._compute(_parsed(size), near)
 
     def _compute(self, node: ast.expr, near: tuple[tuple[int, tuple[Size, ...]], ...]) -> Form | None:

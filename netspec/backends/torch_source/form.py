@@ -226,6 +226,8 @@ def skeleton(form: Form) -> Any:
     """The form without its constants and without keywords that have a default: equal where one class can serve both."""
     if isinstance(form, Literal):
         return "literal"
+    if isinstance(form, Repeat):  # once is a number of times, too
+        return skeleton(form.item)
     form = _without_defaulted(form)
     inside = tuple(skeleton(part) for part in parts(form))
     if isinstance(form, Apply):
@@ -247,6 +249,8 @@ def _without_defaulted(form: Form) -> Form:
 
 def align(forms: list[Form]) -> list[Form]:
     """The same forms with the same keywords: what one of them leaves to its default is written out where another says it."""
+    if any(isinstance(form, Repeat) for form in forms):
+        forms = [form if isinstance(form, Repeat) else Repeat(form, Literal(1, "depth")) for form in forms]
     first = forms[0]
     if isinstance(first, Literal) or not parts(first):
         return forms

@@ -63,13 +63,18 @@ def _starts(lowering: Lowering) -> list[Start]:
     """The parameters that do not start as torch starts them."""
     graph, found = lowering.graph, {}
     for node, torch in zip(graph.nodes, lowering.torch):
-        if not node.weights or torch.module is None:
+        if not node.weights or (torch.module is None and not torch.owns):
             continue
         usual = {w.name: w for w in node.op.params(site(graph, node).inputs)}
-        cls = torch.module.cls if isinstance(torch.module.cls, str) else torch.module.cls.name
+        cls = torch.module.cls if torch.module is not None else "nn.Parameter"
+        cls = cls if isinstance(cls, str) else cls.name
         for tensor in (graph.weights[w] for w in node.weights):
             wanted = _resolve(tensor)
-            if tensor.trainable and tensor.name not in found and (torch.owns or wanted != _default(tensor, usual[tensor.local])):
+            if (
+                tensor.trainable
+                and tensor.name not in found
+                and wanted != (Constant(0.0) if torch.owns else _default(tensor, usual[tensor.local]))
+            ):
                 found[tensor.name] = Start(tensor.name, tensor.local, cls, *_call(tensor, wanted))
     return list(found.values())
 

@@ -26,7 +26,6 @@ from netspec.backends.torch_source.form import (
 )  # fmt: skip
 from netspec.backends.torch_source.lower import Body, Step
 
-
 #: More layers than these are no option: such blocks are different blocks.
 MOST = 2
 

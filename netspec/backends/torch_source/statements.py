@@ -8,7 +8,20 @@ from itertools import count
 from typing import Iterator
 
 from netspec.backends.torch_source.form import (
-    Apply, Dot, Extent, Form, Item, Literal, Local, Operation, Sequence, Slice, Text, parts, transform, walk,
+    Apply,
+    Dot,
+    Extent,
+    Form,
+    Item,
+    Literal,
+    Local,
+    Operation,
+    Sequence,
+    Slice,
+    Text,
+    parts,
+    transform,
+    walk,
 )  # fmt: skip
 from netspec.backends.torch_source.layout import INDENT, WIDTH, Writer
 from netspec.backends.torch_source.loops import Lengths, roll

@@ -80,7 +80,7 @@ def build_tree(lowering: Lowering) -> Place:
         if path:
             _insert(root, path, scopes)
         torch = lowering.torch[number]
-        if torch.module is None:
+        if torch.module is None and not torch.owns:
             continue
         place = _insert(root, node.label, scopes)
         if place.node is None:
