@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import onnx
     import torch
 
+    from netspec.analyses.field import AxisField
     from netspec.analyses.summary import Summary
     from netspec.graph import Graph
     from netspec.runtime.session import Session
@@ -73,12 +74,14 @@ def _compile(
 
 def check_source(source: Source, net: str | None = None, limits: Limits = DEFAULT_LIMITS, **given: Any) -> list[Compilation]:
     """Compile every net of a source that needs no arguments (or the named one), and read every block that none of them uses."""
+    from netspec.elaborate.expand import survey
     from netspec.elaborate.resolve import resolve
     from netspec.syntax.parse import parse
 
     report = Report()
     module = parse(source, report, limits)
     resolve(module, report)
+    survey(module, report, limits)
     names = [s.name for s in nets_of(module) if not _open_parameters(module, s)]
     if net is not None:
         named = choose_net(module, net, report)
@@ -204,6 +207,12 @@ class Net:
         from netspec.analyses.summary import summarize
 
         return summarize(self.graph)
+
+    def receptive_field(self) -> "dict[str, dict[str, AxisField]]":
+        """For each output and axis (`["mask"]["H"]`), what one position sees: `size`, `stride`, `padding`, `start`, `end`."""
+        from netspec.analyses.field import receptive_field
+
+        return receptive_field(self.graph)
 
     def source(self) -> str:
         """The network as stand-alone PyTorch source."""

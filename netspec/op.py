@@ -79,7 +79,7 @@ class Needs:
 
 @record
 class Initializer:
-    """How a parameter starts, as data: a distribution's name and its numbers. `analyses.initial` resolves it to one of
+    """How a parameter starts, as data: a distribution's name and its numbers. `initializers` resolves it to one of
     `zeros`, `constant`, `uniform(low, high)`, `normal(mean, std)`, `truncated_normal(mean, std, low, high)`, … ."""
 
     name: str
@@ -111,9 +111,9 @@ class Weight:
     A symbolic size in `shape` is fixed at its typical value by the walk, which adds the condition that it has that
     value (`flatten -> linear` fixes the input's size). What reaches `Site.weights` and the graph has numbers alone.
 
-    `fan_in` is the number of terms that one output sums, `fan_out` the number of outputs that one input reaches, both
-    true for groups (`fan_out = C_out / groups * taps / strides`) and for transposed convolution
-    (`fan_in = C_in / groups * taps / strides`). They are 0 where the notion does not apply (a norm's scale).
+    `fan_in` is the number of terms that one output sums, `fan_out` the number of outputs that one input reaches at stride
+    1, both true for groups (`fan_out = C_out / groups * taps`) and for transposed convolution, most of whose taps meet
+    the zeros between inputs (`fan_in = C_in / groups * taps / strides`). They are 0 where the notion does not apply.
     `trainable` False is a buffer (running statistics). `role` is `weight`, `bias`, `scale`, `statistic` or `counter`.
     """
 

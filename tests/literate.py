@@ -104,7 +104,7 @@ def _story(got: list[Finding], done: list[Any]) -> str:
 # ------------------------------------------------------------------------------------------------------------- findings
 def _wanted(text: str, file: str) -> list[Finding]:
     found = []
-    for line, code, comment in _commented(text):
+    for line, _, comment in _commented(text):
         for kind, number, marked in _FINDING.findall(comment):
             found.append(Finding(number, marked, line, kind, file))
     return found
@@ -201,7 +201,8 @@ def _facts(text: str, module: tree.Module) -> dict[str, dict[str, list[str]]]:
 def _hold_facts(graph: Graph, facts: dict[str, list[str]]) -> None:
     for kind, wanted in facts.items():
         if kind == "parameters":
-            got = [f"{w.name} {list(w.shape)}" if " [" in next((x for x in wanted if x.split(" ")[0] == w.name), "") else w.name for w in graph.weights]
+            with_shape = {item.split(" ")[0] for item in wanted if " [" in item}
+            got = [f"{w.name} {list(w.shape)}" if w.name in with_shape else w.name for w in graph.weights]
         elif kind == "init":
             starts = {w.name: f"{w.name} {w.init}" for w in graph.weights}
             got = [starts[item.split(" ")[0]] for item in wanted]

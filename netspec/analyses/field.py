@@ -15,7 +15,8 @@ from typing import Callable, Union
 from netspec import reach as r
 from netspec.graph import Graph, Node
 from netspec.record import record
-from netspec.sizes.dim import evaluate
+from netspec.sizes.dim import Size, evaluate, show
+from netspec.sizes.tensor import TensorType
 
 
 @record
@@ -41,43 +42,85 @@ WHOLE = Stretch(-math.inf, math.inf)
 Extent = dict[int, Stretch]
 
 
+#: so many output positions further, every pattern that strides and factors up to 16 make has repeated
+_FAR = 720_720
+
+
+@record
+class AxisField:
+    """What one output position sees along one axis of an input: `size` positions (`inf`: all of them), from `start` to
+    `end` for the middle position; the next position sees `stride` further on, and the first begins `padding` before 0."""
+
+    size: float
+    stride: Fraction
+    padding: float
+    start: float
+    end: float
+
+
+def receptive_field(graph: Graph) -> dict[str, dict[str, AxisField]]:
+    """For each output, the field along each spatial axis of the input that it sees most of, by the name of the size (`H`),
+    or the axis's number where its size is fixed. Where the phase of a position matters, its largest."""
+    return {port.name: _fields_of(graph, port.value) for port in graph.outputs}
+
+
+def _fields_of(graph: Graph, value: int) -> dict[str, AxisField]:
+    found: dict[str, AxisField] = {}
+    for port in graph.inputs:
+        shape = graph.values[port.value].shape
+        for axis in range(2, len(shape)):
+            name = str(axis) if isinstance(shape[axis], int) else show(shape[axis])
+            field = _axis_field(graph, value, port.value, axis)
+            if field is not None and (name not in found or field.size > found[name].size):
+                found[name] = field
+    return found
+
+
+def _axis_field(graph: Graph, value: int, source: int, axis: int) -> AxisField | None:
+    middle = _middle(graph, value)
+    seen = [seen_from(graph, value, middle + phase).get(source, {}).get(axis) for phase in _phases(graph, value)]
+    stretches = [s for s in seen if s is not None]
+    if not stretches:
+        return None
+    widest = max(stretches, key=lambda s: s.size)
+    if math.isinf(widest.size):
+        return AxisField(math.inf, Fraction(0), 0, -math.inf, math.inf)
+    far = seen_from(graph, value, middle + stretches.index(widest) + _FAR)[source][axis]
+    first = seen_from(graph, value, 0)[source][axis]
+    return AxisField(widest.size, Fraction(int(far.start - widest.start), _FAR), -first.start, widest.start, widest.end)
+
+
 def smallest_field(graph: Graph, value: int) -> Union[int, float]:
     """The receptive field of a value on the spatial axis of an input where it is smallest, at the phase where it is
     largest; `inf` where it sees whole axes. What `expect receptive_field(y) >= 64` asks."""
-    sizes: list[float] = []
-    for port in graph.inputs:
-        found = [field_at(graph, value, phase).get(port.value, {}) for phase in _phases(graph, value)]
-        for axis in range(2, len(graph.values[port.value].shape)):
-            here = [extent[axis].size for extent in found if axis in extent]
-            if here:
-                sizes.append(max(here))
-    if not sizes:
-        return math.inf
-    least = min(sizes)
+    least = min((f.size for f in _fields_of(graph, value).values()), default=math.inf)
     return least if math.isinf(least) else int(least)
 
 
+def _middle(graph: Graph, value: int) -> int:
+    return max((_number(graph, s) for s in graph.values[value].shape[2:]), default=1) // 2
+
+
 def _phases(graph: Graph, value: int) -> range:
-    """Offsets from the middle at which a field may differ: those of the upsampling on the way."""
-    inputs = [max((_number(graph, s) for s in graph.values[p.value].shape[2:]), default=1) for p in graph.inputs]
-    own = max((_number(graph, s) for s in graph.values[value].shape[2:]), default=1)
-    smallest = min((_number(graph, s) for v in graph.values for s in v.shape[2:]), default=1)
-    return range(1) if own <= smallest else range(min(own, max(1, max(inputs, default=1) // max(smallest, 1)), 32))
+    """Offsets at which a field may differ: one where nothing on the way is enlarged, else as many as the enlargement."""
+    sizes = [max((_number(graph, s) for s in v.shape[2:]), default=1) for v in graph.values if len(v.shape) > 2]
+    own, least = max((_number(graph, s) for s in graph.values[value].shape[2:]), default=1), min(sizes, default=1)
+    return range(1 if own <= least else min(own, -(-max(sizes) // max(least, 1)), 32))
 
 
-def _number(graph: Graph, size: object) -> int:
-    return size if isinstance(size, int) else evaluate(size, graph.typical)  # type: ignore[arg-type]
+def _number(graph: Graph, size: Size) -> int:
+    return size if isinstance(size, int) else evaluate(size, graph.typical)
 
 
-def field_at(graph: Graph, value: int, offset: int = 0) -> dict[int, Extent]:
-    """What the middle position of a value (plus `offset`) sees of every value before it: value number to axis to stretch."""
-    shape = graph.values[value].shape
-    middle: Extent = {}
-    for axis in range(1, len(shape)):
-        n = _number(graph, shape[axis])
-        at = (n // 2 + offset) % max(n, 1)
-        middle[axis] = Stretch(at, at) if axis >= 2 else WHOLE
-    seen: dict[int, Extent] = {value: middle}
+def _closed(graph: Graph, numbers: tuple[int, ...]) -> tuple[TensorType, ...]:
+    """Types at the typical sizes: what depends on a size (`same_upper` at a stride) then has its own answer."""
+    return tuple(TensorType(tuple(_number(graph, s) for s in graph.values[n].shape), graph.values[n].dtype) for n in numbers)
+
+
+def seen_from(graph: Graph, value: int, position: int) -> dict[int, Extent]:
+    """What a position of a value, the same along every spatial axis, sees of every value before it."""
+    spot: Extent = {axis: Stretch(position, position) if axis >= 2 else WHOLE for axis in range(1, len(graph.values[value].shape))}
+    seen: dict[int, Extent] = {value: spot}
     for node in reversed(graph.nodes):
         for index, output in enumerate(node.outputs):
             if output in seen:
@@ -86,7 +129,7 @@ def field_at(graph: Graph, value: int, offset: int = 0) -> dict[int, Extent]:
 
 
 def _carry(graph: Graph, node: Node, index: int, extent: Extent, seen: dict[int, Extent]) -> None:
-    inputs, outputs = graph.types(node.inputs), graph.types(node.outputs)
+    inputs, outputs = _closed(graph, node.inputs), _closed(graph, node.outputs)
     reach = node.op.reach(inputs, outputs)[index]
     for position, number in enumerate(node.inputs):
         rank = inputs[position].rank
@@ -99,7 +142,7 @@ def _carry(graph: Graph, node: Node, index: int, extent: Extent, seen: dict[int,
                 continue
             mentioned.add(look.axis)
             if axis in extent:
-                n, m = _number(graph, inputs[position].shape[look.axis]), _number(graph, outputs[index].shape[axis])
+                n, m = inputs[position].shape[look.axis], outputs[index].shape[axis]
                 stretch = _look(look, extent[axis], n, m)
                 found[look.axis] = found[look.axis].join(stretch) if look.axis in found else stretch
         for axis in range(1, rank):

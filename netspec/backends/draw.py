@@ -6,10 +6,23 @@ import math
 
 import numpy as np
 
-from netspec.analyses.distributions import Constant, Dirac, Eye, Normal, Orthogonal, Sparse, TruncatedNormal, Uniform
+from netspec.initializers.distributions import (
+    Constant,
+    Dirac,
+    Eye,
+    Normal,
+    NormOf,
+    Orthogonal,
+    SingularVector,
+    Sparse,
+    TruncatedNormal,
+    Uniform,
+)  # fmt: skip
 
 #: Below this share of accepted draws, a truncated normal is drawn from its tail's own envelope instead.
 _SELDOM = 0.25
+#: Steps of the power iteration towards a singular vector; torch takes fifteen.
+_POWER_STEPS = 30
 
 
 def fill(out: np.ndarray, law: Constant | Uniform | Normal | TruncatedNormal, rng: np.random.Generator) -> None:
@@ -22,7 +35,7 @@ def fill(out: np.ndarray, law: Constant | Uniform | Normal | TruncatedNormal, rn
             rng.random(out=out, dtype=kind)
             out *= kind(high - low)
             out += kind(low)
-        case Normal(mean, std):
+        case Normal(mean, std, _):
             rng.standard_normal(out=out, dtype=kind)
             out *= kind(std)
             if mean:
@@ -115,3 +128,23 @@ def _rejected(count: int, attempt) -> np.ndarray:
         kept.append(drawn[:missing])
         missing -= len(kept[-1])
     return np.concatenate(kept) if kept else np.empty(0)
+
+
+def derived(shape: tuple[int, ...], law: NormOf | SingularVector, sibling: np.ndarray) -> np.ndarray:
+    """What follows from another tensor: nothing is drawn here."""
+    values = sibling.astype(np.float64)
+    if isinstance(law, NormOf):
+        axes = tuple(a for a in range(values.ndim) if a != law.axis)
+        return np.sqrt((values * values).sum(axis=axes)).reshape(shape)
+    matrix = np.moveaxis(values, law.axis, 0).reshape(values.shape[law.axis], -1)
+    right = np.ones(matrix.shape[1]) / math.sqrt(matrix.shape[1])
+    left = matrix @ right
+    for _ in range(_POWER_STEPS):
+        left = _unit(matrix @ right)
+        right = _unit(matrix.T @ left)
+    return left if law.left else right
+
+
+def _unit(vector: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(vector)
+    return vector / length if length else np.full_like(vector, 1 / math.sqrt(vector.size))

@@ -75,7 +75,8 @@ def network_class(module: ModuleType) -> "type[nn.Module]":
 
 def load_weights(module: "nn.Module", arrays: Mapping[str, "numpy.ndarray[Any, Any]"]) -> None:
     """Copy arrays into a module's parameters and buffers, in place. Strict: raises ValueError for a name or a shape that
-    is missing, superfluous or different; values are converted to the module's element types."""
+    is missing, superfluous or different; values are converted to the module's element types (bfloat16 may come as the
+    uint16 of its bits)."""
     import numpy
     import torch
 
@@ -88,7 +89,9 @@ def load_weights(module: "nn.Module", arrays: Mapping[str, "numpy.ndarray[Any, A
             array = numpy.asarray(arrays[name])
             if tuple(array.shape) != tuple(tensor.shape):
                 raise ValueError(f"{name} has shape {list(array.shape)}, and the network's is {list(tensor.shape)}")
-            tensor.copy_(torch.from_numpy(array if array.flags.writeable else numpy.array(array)))
+            values = torch.from_numpy(array if array.flags.writeable else numpy.array(array))
+            bits = tensor.dtype == torch.bfloat16 and array.dtype == numpy.uint16
+            tensor.copy_(values.view(torch.bfloat16) if bits else values)
 
 
 def with_plain_outputs(module: "nn.Module") -> "nn.Module":

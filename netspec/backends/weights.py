@@ -14,17 +14,17 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
 
 import numpy as np
 
-from netspec.analyses.distributions import Constant, Distribution, Normal, TruncatedNormal, Uniform
-from netspec.analyses.initial import resolve
-from netspec.backends.draw import fill, structured
+from netspec.backends.draw import derived, fill, structured
 from netspec.diagnostics.model import Refusal
 from netspec.graph import Graph, Tensor
+from netspec.initializers import resolve
+from netspec.initializers.distributions import Constant, Distribution, Normal, NormOf, SingularVector, TruncatedNormal, Uniform
 from netspec.op import Reject
 
 #: Elements drawn from one counter range: 4 MiB of float32.
@@ -69,14 +69,18 @@ class _Key(np.random.bit_generator.ISeedSequence):
 
 @dataclass(frozen=True, slots=True)
 class Initial(Weights):
-    """The weights that a seed gives (any integer)."""
+    """The weights that a seed gives (any integer). `siblings` are the network's tensors by name: some follow from others."""
 
     seed: int = 0
+    siblings: Mapping[str, Tensor] = field(default_factory=dict)
 
     def pieces(self, tensor: Tensor) -> Iterator[Piece]:
         """One part for a small or structured tensor, else one for every `BLOCK` elements."""
         law = distribution(tensor)
         count = math.prod(tensor.shape)
+        if isinstance(law, (NormOf, SingularVector)):
+            yield Piece(count, lambda: self._derived(tensor, law).astype(tensor.dtype).reshape(-1))
+            return
         if not isinstance(law, (Constant, Uniform, Normal, TruncatedNormal)):
             yield Piece(count, lambda: structured(tensor.shape, law, self._stream(tensor, 0)).astype(tensor.dtype).reshape(-1))
             return
@@ -89,7 +93,17 @@ class Initial(Weights):
             return np.full(count, law.value, tensor.dtype)
         drawn = np.empty(count, "float64" if tensor.dtype == "float64" else "float32")
         fill(drawn, law, self._stream(tensor, block))
+        if isinstance(law, Normal) and law.zero_row is not None:
+            width = math.prod(tensor.shape[1:])
+            start = law.zero_row * width - block * BLOCK
+            drawn[max(start, 0) : max(start + width, 0)] = 0
         return drawn.astype(tensor.dtype, copy=False)
+
+    def _derived(self, tensor: Tensor, law: NormOf | SingularVector) -> np.ndarray:
+        name = tensor.name.removesuffix(tensor.local) + law.tensor
+        if name not in self.siblings:
+            raise Refusal("NS602", f"{tensor.name} starts from {name}, which is not there")
+        return derived(tensor.shape, law, self.array(self.siblings[name]))
 
     def _stream(self, tensor: Tensor, block: int) -> np.random.Generator:
         label = b"\0".join((b"netspec weights 1", str(self.seed).encode(), tensor.name.encode()))

@@ -6,7 +6,7 @@ from typing import Any
 
 from netspec.diagnostics.model import Mark
 from netspec.elaborate.build import DuplicateLabel, Slot
-from netspec.elaborate.context import Activation, Context, alive
+from netspec.elaborate.context import Activation, Context, Failed, alive
 from netspec.elaborate.environment import Environment
 from netspec.elaborate.values import (
     LAYERS,
@@ -237,6 +237,8 @@ class Application(Context):
             self.run_body(Activation(activation.definition, activation.frame, scope), body)
 
     def _finish_block(self, done: Activation, layer: BlockLayer, given: int) -> Any:
+        if done.broken and (done.waiting or not done.outputs):
+            raise Failed
         if done.waiting:
             name = layer.name
             self.fail("NS311", f"`{name}` takes {done.inputs} tensors, and {given} are given", layer.place)

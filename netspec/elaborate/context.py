@@ -32,6 +32,7 @@ class Activation:
     inputs: int = 0
     outputs: list[tuple[str | None, Any, Place]] = field(default_factory=list)
     is_root: bool = False
+    broken: bool = False  # some statement could not be read: what it would have done is not held against the rest
 
 
 @dataclass(slots=True)

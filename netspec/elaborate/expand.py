@@ -38,6 +38,18 @@ class Expander(Initialization):
         return own
 
     def _base_of(self, definition: Definition) -> tuple[Definition, tuple[tree.Argument, ...]]:
+        """The net that a variant is made of, and the arguments that it gives it."""
+        found = self._next_base(definition)
+        here, steps = found[0], 0
+        while isinstance(here.statement, tree.Net) and here.statement.variant is not None:
+            here, steps = self._next_base(here)[0], steps + 1
+            if steps >= self.limits.block_depth:
+                message = f"variants are nested more than {self.limits.block_depth} deep (limit `block_depth`)"
+                helps = (f"is `{definition.name}` a variant of itself?",)
+                self.fail("NS007", message, definition.statement.variant.place, helps=helps)  # type: ignore[union-attr]
+        return found
+
+    def _next_base(self, definition: Definition) -> tuple[Definition, tuple[tree.Argument, ...]]:
         variant = definition.statement.variant  # type: ignore[union-attr]
         called = isinstance(variant, tree.Call)
         callee = self.evaluate(variant.function if called else variant, definition.home)  # type: ignore[union-attr]
@@ -49,8 +61,6 @@ class Expander(Initialization):
         """The base net with the arguments that the variant gives it, and what the variant adds."""
         statement = definition.statement
         assert isinstance(statement, tree.Net)
-        if len(self.trail) >= self.limits.block_depth:
-            self.fail("NS007", f"variants are nested more than {self.limits.block_depth} deep (limit `block_depth`)", place)
         env = definition.home.child()
         env.names.update(values)
         base, arguments = self._base_of(definition)
@@ -91,7 +101,7 @@ class Expander(Initialization):
 
     def _collect_outputs(self, activation: Activation, statement: tree.Net) -> None:
         taken: set[str] = set()
-        if not activation.outputs and self.report.ok:
+        if not activation.outputs and not activation.broken and self.report.ok:
             self.fail("NS210", f"the net `{statement.name}` has no `output`", statement.place)
         for name, value, place in activation.outputs:
             if value is POISON:
@@ -176,6 +186,13 @@ def expand(
             place = expander.trail[-1].place if expander.trail else _place_of(module, net)
             report.error("NS004", str(bound), place, trail=tuple(expander.trail))
     return Expansion(None, expander)
+
+
+def survey(module: tree.Module, report: Report, limits: Limits) -> None:
+    """Read what a file imports, defines and gives defaults to, without running any of it."""
+    expander = Expander(report, limits)
+    with _room_to_recurse():
+        Modules(report, limits, expander.default_pairs).enter(module)
 
 
 def _argument(expander: Expander, value: Any, env: Environment) -> Any:

@@ -7,12 +7,12 @@ from typing import Any
 
 from netspec import graph as g
 from netspec import ops
-from netspec.analyses.initial import INITIALIZERS, make, resolve
 from netspec.diagnostics.model import Severity
 from netspec.elaborate.context import Failed, InitRequest
 from netspec.elaborate.environment import MISSING, Environment
 from netspec.elaborate.statements import Statements
 from netspec.elaborate.values import OperatorRef, describe
+from netspec.initializers import INITIALIZERS, make, resolve
 from netspec.op import Initializer, Reject
 from netspec.syntax import tree
 

@@ -49,6 +49,8 @@ class Modules:
                 self._import(statement, source, env)
             elif isinstance(statement, (tree.Block, tree.Def, tree.Net, tree.Extern)):
                 self._define(statement, env, home)
+            elif isinstance(statement, tree.Hole):
+                env.names.update({name: POISON for name in statement.names if name not in env.names})
         for statement, scope in defaults:  # once everything has its name: definitions stand in any order
             self._set_default(statement, scope)
         return env

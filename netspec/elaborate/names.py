@@ -14,6 +14,8 @@ def bound_names(body: Iterable[tree.Stmt]) -> Iterable[str]:
             yield from (t.name for t in s.targets)
         elif isinstance(s, (tree.LayerBind, tree.Input)):
             yield s.name
+        elif isinstance(s, tree.Hole):
+            yield from s.names
         elif isinstance(s, tree.Output) and s.name is not None:
             yield s.name
         elif isinstance(s, tree.For):

@@ -27,6 +27,8 @@ def resolve(module: tree.Module, report: Report) -> None:
             known.add(statement.name)
         elif isinstance(statement, tree.Import):
             known.update(alias for _, alias in statement.names)
+        elif isinstance(statement, tree.Hole):
+            known.update(statement.names)
     checker = _Checker(report)
     for statement in module.body:
         if isinstance(statement, (tree.Block, tree.Def, tree.Net)):

@@ -212,8 +212,14 @@ class Statements(WrittenShapes, Expressions):
                 request = InitRequest(argument.value, env, rule.selector, argument.name, self.frame.scope, rule.place)
                 self.rules.append(request)
 
-    def _nothing(self, s: tree.Stmt, env: Environment) -> None:
-        """A `train` section, which is kept and not yet run, or a hole, which has been reported."""
+    def _train(self, s: tree.Train, env: Environment) -> None:
+        """A `train` section is kept, and not run here."""
+
+    def _unreadable(self, s: tree.Hole, env: Environment) -> None:
+        """What could not be read has been reported; what it may have bound is poison."""
+        env.names.update(dict.fromkeys(s.names, POISON))
+        if self.activation is not None:
+            self.activation.broken = True
 
 
 def _show(value: Any) -> str:
@@ -245,6 +251,6 @@ _EXECUTE: dict[type, Callable[[Any, Any, Environment], None]] = {
     tree.Expect: Statements._expect,
     tree.Where: Statements._where,
     tree.Init: Statements._init,
-    tree.Train: Statements._nothing,
-    tree.Hole: Statements._nothing,
+    tree.Train: Statements._train,
+    tree.Hole: Statements._unreadable,
 }

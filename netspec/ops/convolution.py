@@ -117,7 +117,7 @@ class Conv(Operator):
         taps = tuple(w.kernel for w in found)
         into = channels_of(self.NAME, x) // self.groups
         fan_in = into * prod(taps)
-        fan_out = self.channels / self.groups * prod(taps) / prod(w.stride for w in found)
+        fan_out = self.channels / self.groups * prod(taps)
         weight = Weight("weight", (self.channels, into, *taps), torch_default(fan_in), fan_in, fan_out, x.dtype)
         return (weight, _bias((self.channels,), fan_in, x.dtype)) if self.bias else (weight,)
 

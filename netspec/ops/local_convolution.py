@@ -107,7 +107,7 @@ class LocalConv(Operator):
         taps = tuple(w.kernel for w in found)
         into, size = channels_of(self.NAME, x), self._size(x)
         fan_in = into * prod(taps)
-        fan_out = self.channels * prod(taps) / prod(w.stride for w in found)
+        fan_out = self.channels * prod(taps)
         weight = Weight("weight", (*size, self.channels, into, *taps), torch_default(fan_in), fan_in, fan_out, x.dtype)
         bias = Weight("bias", (self.channels, *size), torch_default(fan_in), dtype=x.dtype, role="bias")
         return (weight, bias) if self.bias else (weight,)

@@ -67,9 +67,12 @@ def test_ten_filters_of_three_by_three_by_three_have_280_parameters() -> None:
     assert parameters(net) == 280
 
 
-def test_two_convolutions_of_three_see_as_much_as_one_of_five() -> None:
-    net = netspec.loads("net n { input x: [N, 1, H = 32, W = 32]; output y = x -> conv(1, 3) -> relu -> conv(1, 3) }")
-    assert net.receptive_field()["y"]["H"].size == 5
+@pytest.mark.parametrize(("layers", "pixels"), [("conv(1, 5)", 5), ("2 * conv(1, 3)", 5), ("3 * conv(1, 3)", 7), ("conv(1, 7)", 7)])
+def test_small_kernels_in_a_row_see_as_much_as_a_large_one(layers: str, pixels: int) -> None:
+    text = "net n {{ input x: [N, 1, H = 32, W = 32]; y = x -> {}; output y; expect receptive_field(y) == {} }}"
+    assert netspec.loads(text.format(layers, pixels)).graph.outputs
+    with pytest.raises(netspec.SpecError):
+        netspec.loads(text.format(layers, pixels + 2))
 
 
 def test_a_hidden_layer_of_fifteen_on_digits_has_11935_parameters() -> None:

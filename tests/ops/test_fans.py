@@ -51,4 +51,6 @@ def test_fans(call: str, inputs: str) -> None:
         forward.append(np.mean(_interior(y.detach().numpy()) ** 2))
         backward.append(np.mean(_interior(x.grad.numpy()) ** 2))
     assert np.mean(forward) == pytest.approx(float(weight.fan_in), rel=0.06)
-    assert np.mean(backward) == pytest.approx(float(weight.fan_out), rel=0.06)
+    rank = len(case.site().inputs[0].shape) - 2
+    skipped = getattr(case.operator, "stride", 1) ** rank if case.operator.NAME != "conv_transpose" else 1  # a stride visits some inputs less
+    assert np.mean(backward) == pytest.approx(float(weight.fan_out) / skipped, rel=0.06)

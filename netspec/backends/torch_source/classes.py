@@ -19,6 +19,7 @@ from netspec.backends.torch_source.form import (
     Text,
     align,
     constants,
+    transform,
     walk,
     with_constants,
 )  # fmt: skip
@@ -104,8 +105,7 @@ class Classes:
         """One class for instances of one skeleton, or `nn.Sequential` in place."""
         place = group[0].place
         sequential = self._inline(group[0])
-        anonymous = self._kind(place) == "chain" or place.holds != LIST
-        if sequential and (anonymous or inline or len(place.children) < 2):
+        if sequential and (self._kind(place) == "chain" or inline or len(place.children) < 2):
             for draft in group:
                 self.construction[id(draft.place)] = self._sequential(draft)
         else:
@@ -148,17 +148,16 @@ class Classes:
         return draft
 
     def _sequential(self, draft: Draft) -> Form:
-        if draft.place.holds == LIST:
-            return Apply(Text("nn.Sequential"), tuple(form for _, form in gathered(draft.members)))
-        pairs = tuple(Sequence((Text(quote(label)), form)) for label, form in draft.members)
-        return Apply(Text("nn.Sequential"), (Apply(Text("OrderedDict"), (Sequence(pairs, "["),)),))
+        """The chain itself, where it stands."""
+        members = draft.forms()[0]
+        return Apply(Text("nn.Sequential"), chain_arguments(members))
 
     # ------------------------------------------------------------------------------------------------------- classes
     def _class(self, group: list[Draft], sequential: bool) -> None:
         """Anti-unification: align the instances, lift the constants in which they differ."""
         model = group[0]
         scope = self.graph.scopes[model.place.scope]  # type: ignore[index]
-        lifting = Lifting(self._arguments(group), set(model.place.children), channels=set(self.channels))
+        lifting = Lifting(self._arguments(group), channels=set(self.channels))
         columns = [align(list(column)) for column in zip(*(draft.forms() for draft in group))]
         lifted: list[Form] = []
         for column in columns:
@@ -170,6 +169,7 @@ class Classes:
         made = ModuleClass(len(self.classes), self.stem(model.place), scope.doc, model.place, sequential, members, bodies)
         made.instances, made.computes = len(group), self.lowering.labels(model.place.scope)
         self._parameters(made, lifting, group)
+        _keep_apart(made)
         self.classes.append(made)
         self.channels |= lifting.channels & set(made.parameters)
         for index, draft in enumerate(group):
@@ -198,6 +198,31 @@ class Classes:
         leading = counting.index(False) if False in counting else len(names)
         values = [Literal(made.parameters[name][index], name, repr(made.defaults[name]) if name in made.defaults else "") for name in names]
         return Apply(ClassName(made.number), tuple(values[:leading]), tuple(zip(names[leading:], values[leading:])))
+
+
+def chain_arguments(members: Form) -> tuple[Form, ...]:
+    """What `nn.Sequential` is called with: the parts, or a table of them where they have labels of their own."""
+    if isinstance(members, Sequence):
+        return members.items
+    assert isinstance(members, Members)
+    pairs = tuple(Sequence((Text(quote(label)), form)) for label, form in members.items)
+    return (Apply(Text("OrderedDict"), (Sequence(pairs, "["),)),)
+
+
+def _keep_apart(made: ModuleClass) -> None:
+    """A parameter that `forward` reads as `self.name` must not be called what a member is called."""
+    taken = set(made.parameters) | set(made.place.children)
+    renamed = {name: unique(f"{name}_value", taken) for name in made.stored() if name in made.place.children}
+    if not renamed:
+        return
+
+    def rename(form: Form) -> Form:
+        return Parameter(renamed[form.name]) if isinstance(form, Parameter) and form.name in renamed else form
+
+    made.members = transform(made.members, rename)
+    made.bodies = [replace(b, steps=[replace(step, form=transform(step.form, rename)) for step in b.steps]) for b in made.bodies]
+    made.parameters = {renamed.get(name, name): column for name, column in made.parameters.items()}
+    made.defaults = {renamed.get(name, name): value for name, value in made.defaults.items()}
 
 
 def _parameter(tensor: Tensor) -> Form:

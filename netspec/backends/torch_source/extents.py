@@ -98,7 +98,7 @@ def _related(size: Dim, axes: dict[Size, Extent]) -> Form | None:
             return Operation("+", form, Literal(offset)) if offset > 0 else Operation("-", form, Literal(-offset))
         for factor in (2, 3, 4, 8, 16):
             if factor * length == size:
-                return Operation("*", form, Literal(factor))
+                return Operation("*", Literal(factor), form)
             if length // factor == size:
                 return Operation("//", form, Literal(factor))
     for length, form in open_axes:

@@ -6,8 +6,8 @@ import re
 from collections import defaultdict
 from dataclasses import replace
 
-from netspec.backends.torch_source.classes import Classes, ModuleClass
-from netspec.backends.torch_source.form import Apply, ClassName, Form, Literal, Members, Sequence, Text, transform
+from netspec.backends.torch_source.classes import Classes, ModuleClass, chain_arguments
+from netspec.backends.torch_source.form import Apply, ClassName, Form, Literal, Members, Text, transform
 from netspec.backends.torch_source.initial import reset_parameters
 from netspec.backends.torch_source.layout import INDENT, WIDTH, Writer, constant
 from netspec.backends.torch_source.lift import annotation
@@ -45,7 +45,7 @@ class File:
     def header(self) -> str:
         """Where the file comes from."""
         file = self.graph.source.replace("\\", "/").rpartition("/")[2]
-        source = f" from {comment(file)}" if file else ""
+        source = f" from {comment(file)}" if file and not file.startswith("<") else ""
         return f"# {comment(self.graph.name)}: written by netspec {self.version}{source}. Stands alone: it needs torch only."
 
     # ------------------------------------------------------------------------------------------------------- classes
@@ -73,8 +73,7 @@ class File:
         lines = signature("__init__", ["self", *parameters], "None")
         writer = Writer(self.names.__getitem__)
         if made.sequential:
-            assert isinstance(made.members, Sequence)
-            return lines + writer.lines(_brief(Apply(Text("super().__init__"), made.members.items)), 2)
+            return lines + writer.lines(_brief(Apply(Text("super().__init__"), chain_arguments(made.members))), 2)
         lines.append(f"{INDENT * 2}super().__init__()")
         lines += [f"{INDENT * 2}self.{name} = {name}" for name in made.stored()]
         lines += _members(writer, made, made.members)

@@ -7,7 +7,12 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from netspec.analyses.distributions import (
+from netspec.backends.torch_source.form import Apply, Form, Literal, Sequence, Text
+from netspec.backends.torch_source.layout import INDENT, Writer
+from netspec.backends.torch_source.lower import Lowering, site
+from netspec.graph import Tensor
+from netspec.initializers import GAINS, resolve
+from netspec.initializers.distributions import (
     Constant,
     Dirac,
     Distribution,
@@ -18,11 +23,6 @@ from netspec.analyses.distributions import (
     TruncatedNormal,
     Uniform,
 )  # fmt: skip
-from netspec.analyses.initial import GAINS, resolve
-from netspec.backends.torch_source.form import Apply, Form, Literal, Sequence, Text
-from netspec.backends.torch_source.layout import INDENT, Writer
-from netspec.backends.torch_source.lower import Lowering, site
-from netspec.graph import Tensor
 
 Keywords = tuple[tuple[str, Any], ...]
 
@@ -148,7 +148,8 @@ def _plain(wanted: Distribution, tensor: Tensor) -> tuple[str, Keywords]:
     if isinstance(wanted, Normal):
         return "normal_", (*((("mean", wanted.mean),) if wanted.mean else ()), ("std", wanted.std))
     if isinstance(wanted, TruncatedNormal):
-        return "trunc_normal_", (("mean", wanted.mean), ("std", wanted.std), ("a", wanted.low), ("b", wanted.high))
+        keywords = (("mean", wanted.mean, 0.0), ("std", wanted.std, 1.0), ("a", wanted.low, -2.0), ("b", wanted.high, 2.0))
+        return "trunc_normal_", tuple((name, value) for name, value, usual in keywords if value != usual)
     if isinstance(wanted, Orthogonal):
         return "orthogonal_", ((("gain", wanted.gain),) if wanted.gain != 1 else ())
     if isinstance(wanted, Dirac):

@@ -107,7 +107,10 @@ class Writer:
         bounds = [form.start, form.stop] + ([form.step] if form.step is not None else [])
         space = "" if all(b is None or _simple_operand(b) for b in bounds) else " "
         texts = ["" if bound is None else self.text(bound) for bound in bounds]
-        text = texts[0] + "".join((space if texts[0] or i else "") + ":" + (space if t else "") + t for i, t in enumerate(texts[1:]))
+        text = texts[0]
+        for before, after in zip(texts, texts[1:]):
+            text += (space if before else "") + ":" + (space if after else "")
+            text += after
         return text
 
     def split(self, form: Form) -> tuple[str, list[tuple[str, Form]], str]:

@@ -38,11 +38,11 @@ def _whole(column: Column) -> bool:
 class Lifting:
     """The parameters of one class while its columns are read.
 
-    `arguments` are the columns of the block's own arguments, `taken` the names that parameters must not have.
+    `arguments` are the columns of the block's own arguments.
     """
 
     arguments: dict[str, Column]
-    taken: set[str]
+    taken: set[str] = field(default_factory=set)
     columns: dict[str, Column] = field(default_factory=dict)
     channels: set[str] = field(default_factory=set)
     usual: dict[str, str] = field(default_factory=dict)
@@ -174,4 +174,6 @@ def _annotation(value: Any) -> str:
     if not isinstance(value, tuple):
         return type(value).__name__
     inside = [_annotation(item) for item in value]
+    if len(inside) > 3 and len(set(inside)) == 1:
+        return f"tuple[{inside[0]}, ...]"
     return f"tuple[{', '.join(inside)}]" if inside else "tuple[()]"

@@ -199,7 +199,8 @@ class _FrameLowering:
     def body(self) -> Body:
         """The finished body."""
         for port in self.graph.inputs if self.number == 0 else self.frame.inputs:
-            local = self.new(port.name)
+            chain = self.graph.scopes[self.frame.scope].kind in ("chain", "def")
+            local = self.new("" if chain else port.name)
             self.result.inputs.append(local)
             self.bind(local, port.value, keep=True)
         for kind, member in self.whole.items.get(self.number, []):
@@ -221,12 +222,14 @@ class _FrameLowering:
 
     # ------------------------------------------------------------------------------------------------------ variables
     def new(self, name: str = "") -> int:
+        """The number of a new variable."""
         local, self.count = self.count, self.count + 1
         if name:
             self.result.names[local] = name
         return local
 
     def bind(self, local: int, value: int, keep: bool = False) -> None:
+        """A variable holds a value, whose axes are at hand from here on. `keep`: one that has it already stays its name."""
         if not keep or value not in self.locals:
             self.locals[value] = local
         self.extents.add(local, self.graph.values[value].shape)

@@ -167,10 +167,18 @@ def _narrow(step: Step, fresh: Iterator[int], body: Body, writer: Writer) -> lis
         target = next(fresh)
         if isinstance(inner, Operation):
             body.sizes.add(target)
-            body.names[target] = "start" if any(isinstance(f, Slice) and f.start == inner for f in walk(step.form)) else "size"
+            body.names[target] = _bound(inner, step.form)
         done.append(Step((target,), inner))
         step = replace(step, form=transform(step.form, lambda f: Local(target) if f == inner else f))  # noqa: B023
     return [*done, step]
+
+
+def _bound(size: Form, form: Form) -> str:
+    """What a computed size is in a form: where a slice starts or stops, or just a size."""
+    slices = [part for part in walk(form) if isinstance(part, Slice)]
+    if any(part.start == size for part in slices):
+        return "start"
+    return "stop" if any(part.stop == size for part in slices) else "size"
 
 
 def _hoistable(form: Form) -> Form | None:

@@ -30,6 +30,8 @@ _POSITIONAL: dict[str, tuple[str, ...]] = {
     "PixelShuffle": ("upscale_factor",),
     "PixelUnshuffle": ("downscale_factor",),
     "LeakyReLU": ("negative_slope",),
+    "pad": ("input", "pad"),
+    "interpolate": ("input", "size"),
     "Flatten": ("start_dim", "end_dim"),
     "LSTM": ("input_size", "hidden_size", "num_layers"),
     "GRU": ("input_size", "hidden_size", "num_layers"),

@@ -24,7 +24,7 @@ def weights_of(graph: Graph, seed: int = 0, path: str | None = None, strip: str 
     for another kind of file, NS622 and NS625 for a damaged or hostile one, NS623 without PyTorch, NS624 for other weights.
     """
     if path is None:
-        return Initial(seed)
+        return Initial(seed, {tensor.name: tensor for tensor in graph.weights})
     found = match(graph, read_entries(path, len(graph.weights) + SPARE), {strip: ""} if strip else None)
     found.require(path)
     return Stored(found)

@@ -110,4 +110,3 @@ class _Node:
     def named(self, text: str, names: dict[str, Any]) -> Any:
         assert re.fullmatch(r"[\w.]+", text)
         return eval(text, dict(names))
-

@@ -100,7 +100,34 @@ block unit(c, gate) { input x
 net gated() { input x: [N, 4, H = 8, W = 8]; output y = x -> unit(4, true) -> unit(4, false) -> unit(4, true) }
 """
 
-TEXTS = {"residual": RESIDUAL, "unet": UNET, "sizes": SIZES, "shared": SHARED, "recursive": RECURSIVE, "lists": LISTS, "optional": OPTIONAL}
+VARIANTS = """
+block pick(c) { input x
+  y = x -> conv(c, 3, padding = 1)
+  output y -> resize(size = (x.height * 2, x.width * 2)) }
+net variants() {
+  input image: [N, 3, H = 20, W = 24]
+  input small: [N, 3, 6, 6]
+  layer g = (conv(3, 3) -> resize(like = image))
+  layer p = pick(3)
+  a = image -> max_pool(2) -> g
+  b = small -> g
+  c = small -> p
+  d = image -> p
+  output z = a + b + (d -> max_pool(2))
+  output c = c
+}
+"""
+
+TEXTS = {
+    "residual": RESIDUAL,
+    "unet": UNET,
+    "sizes": SIZES,
+    "shared": SHARED,
+    "recursive": RECURSIVE,
+    "lists": LISTS,
+    "optional": OPTIONAL,
+    "variants": VARIANTS,
+}
 
 
 def source(text: str) -> str:
@@ -192,7 +219,7 @@ def test_lists_are_loops_and_labels_that_are_no_attributes_stay_labels() -> None
     assert 'self.late = nn.ModuleDict({"1": Mix(), "0": Mix()})' in text
     assert "self.deep = nn.Module()\n        self.deep.down = nn.Sequential" in text
     assert 'self._modules["type"] = nn.Linear(8, 3)' in text
-    assert "nn.init.normal_(parameters[\"position\"], std=0.02)" in text
+    assert 'nn.init.normal_(parameters["position"], std=0.02)' in text
 
 
 def test_a_layer_that_some_instances_lack_is_an_option() -> None:
@@ -215,15 +242,21 @@ def test_several_outputs_are_a_named_tuple() -> None:
     assert text.count("self.f = ") == 1 and text.count("self.f(") == 2
 
 
+def test_a_shared_layer_has_a_forward_for_each_way_in_which_it_is_applied() -> None:
+    text = source(VARIANTS)
+    assert text.count("self.p = Pick()") == 1 and "self.p(small)" in text and "self.p.forward2(image)" in text
+    assert "def forward(self, x: Tensor, image: Tensor) -> Tensor:" in text  # the chain's captured tensor
+
+
 def test_foreign_words_cannot_end_a_string() -> None:
     text = dedent(
-        '''
+        """
         net words() {
           "Quotes \\\\ and \\"\\"\\" and import os"
           input x: [N, 4]
           output y = x -> linear(2) as "class"
         }
-        '''
+        """
     )
     written = source(text.replace('"Quotes', '"""Quotes').replace('import os"', 'import os"""').replace('\\"\\"\\"', "''"))
     assert 'self._modules["class"]' in written

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from netspec.analyses.initial import make
 from netspec.backends.weights import BLOCK, Arrays, Initial, distribution, generate
 from netspec.diagnostics.model import Refusal
 from netspec.graph import Tensor
+from netspec.initializers import make
 
 
 def tensor(init: str, shape, *positional, name="w", fan_in=9.0, fan_out=16.0, dtype="float32", **keywords) -> Tensor:
@@ -64,7 +64,7 @@ MOMENTS = [
     (("xavier_uniform",), {}, 0.0, math.sqrt(2 / 25)),
     (("glorot_normal",), {"gain": "tanh"}, 0.0, 5 / 3 * math.sqrt(2 / 25)),
     (("lecun_normal",), {}, 0.0, 1 / 3),
-    (("scaled", "2 / sqrt(n)"), {}, 0.0, 2 / 3),
+    (("scaled", 2 / 3), {}, 0.0, 2 / 3),
     (("truncated_normal",), {"std": 0.02}, 0.0, 0.02),
     (("truncated_normal",), {"mean": 0.0, "std": 1.0, "a": -1.0, "b": 1.0}, 0.0, 0.5396),
     (("truncated_normal",), {"mean": 0.0, "std": 1.0, "a": 2.0, "b": 50.0}, 2.3732, 0.3380),

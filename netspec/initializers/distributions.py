@@ -1,6 +1,6 @@
 """What a stored tensor starts as, resolved: plain distributions with their numbers, nothing left to look up.
 
-`analyses.initial` makes these from an initializer, a shape and fans; the back ends draw from them.
+`initializers` makes these from an initializer, a shape and fans; the back ends draw from them.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ class Uniform:
 
 @record
 class Normal:
-    """Independent, normal."""
+    """Independent, normal; but row `zero_row` is zero."""
 
     mean: float
     std: float
+    zero_row: int | None = None
 
 
 @record
@@ -75,4 +76,21 @@ class Eye:
     """The identity matrix, cut or filled with zeros to the shape."""
 
 
-Distribution = Union[Constant, Uniform, Normal, TruncatedNormal, Orthogonal, Sparse, Dirac, Eye]
+@record
+class NormOf:
+    """The Euclidean lengths of a sibling tensor's slices along `axis` (None: of the whole)."""
+
+    tensor: str
+    axis: int | None
+
+
+@record
+class SingularVector:
+    """The first singular vector (left or right) of a sibling tensor, a matrix whose rows are the indices along `axis`."""
+
+    tensor: str
+    axis: int
+    left: bool
+
+
+Distribution = Union[Constant, Uniform, Normal, TruncatedNormal, Orthogonal, Sparse, Dirac, Eye, NormOf, SingularVector]

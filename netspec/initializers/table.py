@@ -10,19 +10,20 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from netspec.analyses.distributions import (
+from netspec.diagnostics.nearest import suggestion
+from netspec.initializers.distributions import (
     Constant,
     Dirac,
     Distribution,
     Eye,
     Normal,
+    NormOf,
     Orthogonal,
+    SingularVector,
     Sparse,
     TruncatedNormal,
     Uniform,
 )
-from netspec.analyses.formula import evaluate
-from netspec.diagnostics.nearest import suggestion
 from netspec.op import Initializer, Reject
 from netspec.record import record
 
@@ -32,7 +33,7 @@ TRUNCATION = 0.87962566103423978
 
 @record
 class Argument:
-    """An argument of an initializer: `kind` is number, integer, boolean, word or formula (a number with names in it)."""
+    """An argument of an initializer: `kind` is number, integer, boolean or word."""
 
     name: str
     kind: str
@@ -51,7 +52,6 @@ class Argument:
             "number": number,
             "integer": number and isinstance(value, int),
             "boolean": isinstance(value, bool),
-            "formula": number or isinstance(value, str),
             "word": False,
         }[self.kind]
         return "" if fits else (f"one of {', '.join(self.words)}" if self.words else f"a {self.kind}")
@@ -70,7 +70,7 @@ class Target:
 
     def fan(self, mode: str, compat: str) -> float:
         """The fan that `mode` asks for, positive. `compat = torch` counts as `torch.nn.init` does, from the shape alone:
-        without groups or strides, and a transposed convolution the wrong way round."""
+        without groups, and a transposed convolution the wrong way round."""
         fan_in, fan_out = self.fan_in, self.fan_out
         if compat == "torch":
             if len(self.shape) < 2:
@@ -122,7 +122,7 @@ def make(name: str, positional: Sequence[Any] = (), keywords: Mapping[str, Any] 
 
 def resolve(init: Initializer, shape: Sequence[int], fan_in: float = 0, fan_out: float = 0) -> Distribution:
     """The distribution of a tensor of `shape`. Raises Reject NS332 where the initializer does not fit such a tensor."""
-    rule = INITIALIZERS.get(init.name)
+    rule = _KNOWN.get(init.name)
     if rule is None:
         raise Reject("NS601", f"there is no initializer {init.name!r}", help=_nearest(init.name, INITIALIZERS))
     values = {argument.name: argument.default for argument in rule.arguments}
@@ -135,11 +135,6 @@ def _require(rule: Rule, given: Mapping[str, Any]) -> None:
     for argument in rule.arguments:
         if argument.default is REQUIRED and argument.name not in given:
             raise Reject("NS331", f"{rule.name} needs {argument.name}: {argument.doc}", argument=argument.name)
-
-
-def formula_names(fan_in: float, fan_out: float) -> dict[str, float]:
-    """The names that a formula inside `init` may use: `n` is the fan in, as in the papers."""
-    return {"n": fan_in, "fan_in": fan_in, "fan_out": fan_out}
 
 
 def _nearest(name: str, known: Mapping[str, Any]) -> str:
@@ -177,9 +172,9 @@ def _uniform(target: Target, low: float, high: float, bound: float | None) -> Di
     return Uniform(float(low), float(high))
 
 
-def _normal(target: Target, mean: float, std: float) -> Distribution:
-    """Normal with that standard deviation and mean."""
-    return Normal(float(mean), _positive(std))
+def _normal(target: Target, mean: float, std: float, zero_row: int | None) -> Distribution:
+    """Normal. In an embedding with a padding index, that row is zero."""
+    return Normal(float(mean), _positive(std), zero_row)
 
 
 def _truncated_normal(target: Target, mean: float, std: float, a: float | None, b: float | None) -> Distribution:
@@ -193,14 +188,9 @@ def _truncated_normal(target: Target, mean: float, std: float, a: float | None, 
     return TruncatedNormal(float(mean), _positive(std), float(low), float(high)) if std else Constant(float(mean))
 
 
-def _scaled(target: Target, factor: float | str, mean: float, truncated: bool) -> Distribution:
-    """Normal with the standard deviation that a formula gives for each tensor: `scaled(1 / sqrt(n))`. In it `n` and `fan_in`
-    are the number of terms that one output sums, `fan_out` the number of outputs that one input reaches."""
-    if isinstance(factor, str):
-        try:
-            factor = evaluate(factor, formula_names(target.fan_in, target.fan_out))
-        except ValueError as error:
-            raise Reject("NS331", str(error), argument="factor") from None
+def _scaled(target: Target, factor: float, mean: float, truncated: bool) -> Distribution:
+    """Normal with the standard deviation that is written for each tensor: `scaled(1 / sqrt(n))`. In it `n` and `fan_in` are
+    the number of terms that one output sums, `fan_out` the number of outputs that one input reaches."""
     return _spread(_positive(factor), truncated, mean)
 
 
@@ -281,6 +271,18 @@ def _eye(target: Target) -> Distribution:
     return Eye()
 
 
+def _norm_of(target: Target, tensor: str, axis: int | None) -> Distribution:
+    """The lengths of another tensor's slices along `axis`, so that a weight-normalized layer starts as the plain one.
+    Salimans and Kingma, "Weight Normalization", 2016, arXiv:1602.07868, equation 2."""
+    return NormOf(tensor, axis)
+
+
+def _singular_vector(target: Target, tensor: str, axis: int, side: str) -> Distribution:
+    """The first left or right singular vector of another tensor, as a matrix whose rows are the indices along `axis`.
+    Miyato et al., "Spectral Normalization for Generative Adversarial Networks", 2018, arXiv:1802.05957, algorithm 1."""
+    return SingularVector(tensor, axis, side == "left")
+
+
 # ------------------------------------------------------------------------------------------------------------ shared
 #: The gains of `torch.nn.init.calculate_gain`.
 GAINS: dict[str, float] = {
@@ -352,13 +354,13 @@ _RULES = (
         ),
         _uniform,
     ),
-    Rule("normal", (_MEAN, _STD), _normal),
+    Rule("normal", (_MEAN, _STD, Argument("zero_row", "integer", None, "a row that is zero: an embedding's padding")), _normal),
     Rule(
         "truncated_normal",
         (_MEAN, _STD, Argument("a", "number", None, "the lower bound"), Argument("b", "number", None, "the upper bound")),
         _truncated_normal,
     ),
-    Rule("scaled", (Argument("factor", "formula", REQUIRED, "the standard deviation, in n, fan_in, fan_out"), _MEAN, _TRUNCATED), _scaled),
+    Rule("scaled", (Argument("factor", "number", REQUIRED, "the standard deviation, in n, fan_in, fan_out"), _MEAN, _TRUNCATED), _scaled),
     Rule("he_normal", (_MODE, _NONLINEARITY, _SLOPE, _FREE_GAIN, _TRUNCATED, _COMPAT), _he_normal, ("kaiming_normal",)),
     Rule("he_uniform", (_MODE, _NONLINEARITY, _SLOPE, _FREE_GAIN, _COMPAT), _he_uniform, ("kaiming_uniform",)),
     Rule("xavier_normal", (_GAIN, _TRUNCATED, _COMPAT), _xavier_normal, ("glorot_normal",)),
@@ -379,5 +381,16 @@ _RULES = (
     Rule("eye", (), _eye, ("identity",)),
 )
 
+#: What reparametrized layers ask for; nobody writes these.
+_DERIVED = (
+    Rule("norm_of", (Argument("tensor", "word", REQUIRED, ""), Argument("axis", "integer", None, "")), _norm_of),
+    Rule(
+        "singular_vector",
+        (Argument("tensor", "word", REQUIRED, ""), Argument("axis", "integer", REQUIRED, ""), Argument("side", "word", REQUIRED, "")),
+        _singular_vector,
+    ),
+)
+
 #: Every initializer of the language by name and alias.
 INITIALIZERS: dict[str, Rule] = {name: rule for rule in _RULES for name in (rule.name, *rule.aliases)}
+_KNOWN = {**INITIALIZERS, **{rule.name: rule for rule in _DERIVED}}
