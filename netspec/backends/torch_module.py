@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Mapping
 if TYPE_CHECKING:
     import numpy
     from torch import nn
+    from torch.overrides import TorchFunctionMode
 
     from netspec.graph import Graph
 
@@ -24,7 +25,7 @@ def build_module(source: str, graph: "Graph", name: str = "") -> "nn.Module":
     import torch
 
     network = network_class(execute(source, name or graph.name))
-    with torch.device("meta"):
+    with torch.device("meta"), _without_draws():
         module = network()
     stored = module.state_dict()
     if stored.keys() != {weight.name for weight in graph.weights}:
@@ -32,6 +33,21 @@ def build_module(source: str, graph: "Graph", name: str = "") -> "nn.Module":
     if _keeps_values(module):
         return network()
     return module.to_empty(device="cpu")
+
+
+def _without_draws() -> "TorchFunctionMode":
+    """A mode in which tensors are not drawn. Without storage there is nothing to draw into, and torch's normal
+    distribution on the meta device imports its whole compiler (eight seconds) to find that out."""
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    draws = {torch.Tensor.normal_, torch.Tensor.uniform_, torch.nn.init.trunc_normal_, torch.nn.init.orthogonal_, torch.nn.init.sparse_}
+
+    class WithoutDraws(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            return args[0] if func in draws else func(*args, **(kwargs or {}))
+
+    return WithoutDraws()
 
 
 def _keeps_values(module: "nn.Module") -> bool:

@@ -22,7 +22,7 @@ def read_pt(path: str, most: int) -> dict[str, Entry]:
     try:
         import torch
     except ImportError:
-        raise Refusal("NS623", f"{path} can only be read with PyTorch", helps=("install netspec[torch]",), status=3) from None
+        raise Refusal("NS623", f"{path} can only be read with PyTorch", helps=("pip install 'netspec-lang[torch]'",), status=3) from None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # torch's own words may advise weights_only=False, and are not passed on

@@ -48,13 +48,14 @@ def _check_all(options: argparse.Namespace) -> tuple[list[Diagnostic], list[str]
 
 
 def _once(found: list[Diagnostic]) -> list[Diagnostic]:
-    """Each finding once: a block used by three nets has its mistakes once."""
+    """Each finding once (a block used by three nets has its mistakes once), in the order of the text."""
     unique: dict[object, Diagnostic] = {}
     for d in found:
         place = d.place
         key = (d.code, place.source.name, place.start, place.end) if place else (d.code, d.message)
         unique.setdefault(key, d)
-    return list(unique.values())
+    order = {name: i for i, name in enumerate(dict.fromkeys(d.place.source.name for d in unique.values() if d.place))}
+    return sorted(unique.values(), key=lambda d: (order[d.place.source.name], d.place.start) if d.place else (-1, 0))
 
 
 def _report(found: list[Diagnostic], nets: list[str], form: str) -> None:

@@ -85,7 +85,12 @@ class Expander(Initialization):
         """Run a net as the network itself. Raises `Failed` where it cannot even begin."""
         statement = definition.statement
         assert isinstance(statement, tree.Net)
-        values = self._with_defaults(definition, self.parameters(definition), dict(given))
+        known = self.parameters(definition)
+        missing = [name for name, p in known.items() if p.default is None and name not in given]
+        if missing:
+            helps = (f"give it: `-p {missing[0]}=…`, or write a net that does: `net mine = {statement.name}({missing[0]} = …)`",)
+            self.fail("NS303", f"the net `{statement.name}` needs {' and '.join(f'`{m}`' for m in missing)}", statement.place, helps=helps)
+        values = self._with_defaults(definition, known, dict(given))
         layer = self._of_net(definition, values, statement.place)
         net = layer.definition.statement
         assert isinstance(net, tree.Net)

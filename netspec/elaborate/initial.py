@@ -13,7 +13,7 @@ from netspec.elaborate.environment import MISSING, Environment
 from netspec.elaborate.statements import Statements
 from netspec.elaborate.values import OperatorRef, describe
 from netspec.initializers import INITIALIZERS, make, resolve
-from netspec.op import Initializer, Reject
+from netspec.op import Initializer, Operator, Reject
 from netspec.syntax import tree
 
 
@@ -28,7 +28,7 @@ class Initialization(Statements):
         for node in self.builder.nodes:
             for name in node.weights:
                 tensor = self.builder.weights[name]
-                request = self._request(tensor, node.label, node.operator.NAME, rules)
+                request = self._request(tensor, node.label, _names_of(node.operator), rules)
                 if request is not None:
                     self._set(name, tensor, request)
         for rule in rules:
@@ -36,23 +36,23 @@ class Initialization(Statements):
                 message = f"`{rule.selector}` selects no layer with such a parameter"
                 self.report.error("NS610", message, rule.place, severity=Severity.WARNING)
 
-    def _request(self, tensor: g.Tensor, label: str, operator: str, rules: list[InitRequest]) -> InitRequest | None:
-        main = tensor.trainable and tensor.role in ("weight", "scale")
+    def _request(self, tensor: g.Tensor, label: str, operators: tuple[str, ...], rules: list[InitRequest]) -> InitRequest | None:
+        main = tensor.trainable and tensor.role in ("weight", "scale") and tensor.init.name != "norm_of"
         found = None
         for rule in rules:
-            wanted = main if rule.parameter is None else rule.parameter == tensor.local
-            if wanted and self._selects(rule, label, operator):
+            named = rule.parameter == tensor.local or (rule.parameter == "weight" and main and tensor.role == "weight")
+            if (main if rule.parameter is None else named) and self._selects(rule, label, operators):
                 rule.matched, found = True, rule
         own = self.layer_inits.get(label)
         return own if own is not None and main else found
 
-    def _selects(self, rule: InitRequest, label: str, operator: str) -> bool:
+    def _selects(self, rule: InitRequest, label: str, operators: tuple[str, ...]) -> bool:
         path = self.builder.scopes[rule.scope].path
         if path:
             if not label.startswith(path + "."):
                 return False
             label = label[len(path) + 1 :]
-        if ops.ALIASES.get(rule.selector, rule.selector) == operator:
+        if ops.ALIASES.get(rule.selector, rule.selector) in operators:
             return True
         return fnmatchcase(label, rule.selector)
 
@@ -109,3 +109,9 @@ class Initialization(Statements):
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return make("constant", (float(value),), {})
         self.fail("NS601", f"an initializer is needed here, not {describe(value)}", expression.place)
+
+
+def _names_of(operator: Operator) -> tuple[str, ...]:
+    """What selectors may call an operator: its name, and that of the layer inside it (`weight_norm(conv(8, 3))`)."""
+    inner = getattr(operator, "layer", None)
+    return (operator.NAME, inner.NAME) if isinstance(inner, Operator) else (operator.NAME,)

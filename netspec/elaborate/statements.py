@@ -75,12 +75,12 @@ class Statements(WrittenShapes, Expressions):
             self._assign(target, item, env)
 
     def _assign(self, target: tree.Target, value: Any, env: Environment) -> None:
+        index = None if target.index is None else self.evaluate(target.index, env)
         if isinstance(value, Tensor):
-            self.builder.hints[value.number] = target.name
-        if target.index is None:
+            self.builder.hints[value.number] = target.name if index is None else f"{target.name}{index}"
+        if index is None:
             env.names[target.name] = value
             return
-        index = self.evaluate(target.index, env)
         family = env.names.get(target.name)
         if family is POISON:
             return

@@ -34,7 +34,9 @@ def test_damaged_cache_is_computed_again(tmp_path: Path, monkeypatch: pytest.Mon
     first = load_with(tmp_path, monkeypatch)
     (kept,) = (tmp_path / "netspec").iterdir()
     kept.write_text(damage)
-    assert load_with(tmp_path, monkeypatch) == first
+    second = load_with(tmp_path, monkeypatch)
+    assert second.patterns == first.patterns and len(second.states) == len(first.states)  # Lark numbers states at random
+    assert kept.read_text() != damage
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")

@@ -18,6 +18,7 @@ from netspec.initializers.distributions import (
     Distribution,
     Eye,
     Normal,
+    NormOf,
     Orthogonal,
     Sparse,
     TruncatedNormal,
@@ -29,13 +30,17 @@ Keywords = tuple[tuple[str, Any], ...]
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One parameter and the call that starts it: `function(parameter, **keywords)`. `module` is the class that stores it."""
+    """One parameter and the call that starts it: `function(parameter, **keywords)`; then row `zero_row` is made zero.
+
+    `module` is the class that stores the parameter.
+    """
 
     name: str
     local: str
     module: str
     function: str
     keywords: Keywords
+    zero_row: int | None = None
 
     def call(self, parameter: str) -> Form:
         """The call for a parameter of that name."""
@@ -54,9 +59,29 @@ def reset_parameters(lowering: Lowering) -> list[str]:
         f'{INDENT * 2}"""Start as the spec says; what is not named here starts as torch starts it."""',
         *_class_loop(rules, writer),
     ]
-    if rest:
-        lines.append(f"{INDENT * 2}parameters = dict(self.named_parameters())")
-    return lines + [line for group in _alike(rest) for line in _names_loop(group, writer)]
+    named = [line for group in _alike(rest) for line in _names_loop(group, writer)]
+    named += [line for start in starts if start.zero_row is not None for line in _zero_row(start, writer)]
+    named += _lengths(starts, lowering, writer)
+    return [*lines, *([f"{INDENT * 2}parameters = dict(self.named_parameters())"] if named else []), *named]
+
+
+def _zero_row(start: Start, writer: Writer) -> list[str]:
+    """An embedding's padding."""
+    row = Text(f"parameters[{writer.text(Literal(start.name))}][{start.zero_row}]")
+    return writer.lines(Apply(Text("nn.init.zeros_"), (row,)), 2)
+
+
+def _lengths(starts: list[Start], lowering: Lowering, writer: Writer) -> list[str]:
+    """Weight normalization stores lengths beside directions: where the directions start anew, so do they."""
+    anew = {start.name for start in starts}
+    lines: list[str] = []
+    for tensor in lowering.graph.weights:
+        law = _resolve(tensor)
+        if isinstance(law, NormOf) and (sibling := tensor.name.removesuffix(tensor.local) + law.tensor) in anew:
+            values = Text(f"parameters[{writer.text(Literal(sibling))}]")
+            norm = Apply(Text("torch.norm_except_dim"), (values, Literal(2), Literal(-1 if law.axis is None else law.axis)))
+            lines += writer.lines(Apply(Text(f"parameters[{writer.text(Literal(tensor.name))}].copy_"), (norm,)), 3)
+    return [f"{INDENT * 2}with torch.no_grad():", *lines] if lines else []
 
 
 def _starts(lowering: Lowering) -> list[Start]:
@@ -75,7 +100,8 @@ def _starts(lowering: Lowering) -> list[Start]:
                 and tensor.name not in found
                 and wanted != (Constant(0.0) if torch.owns else _default(tensor, usual[tensor.local]))
             ):
-                found[tensor.name] = Start(tensor.name, tensor.local, cls, *_call(tensor, wanted))
+                row = wanted.zero_row if isinstance(wanted, Normal) else None
+                found[tensor.name] = Start(tensor.name, tensor.local, cls, *_call(tensor, wanted), row)
     return list(found.values())
 
 

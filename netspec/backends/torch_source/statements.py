@@ -100,6 +100,7 @@ class Variables:
     steps: list[Step]
     names: dict[int, str] = field(default_factory=dict)
     holding: dict[str, int] = field(default_factory=dict)
+    readers: dict[int, list[Step]] = field(default_factory=dict)
 
     def assign(self) -> dict[int, str]:
         """A name for every variable."""
@@ -108,6 +109,9 @@ class Variables:
             self.names[local] = unique(identifier(self.body.names.get(local, "x")), taken)
             self.holding[self.names[local]] = local
         last = {local: index for index, step in enumerate(self.steps) for local in used(step.form)}
+        for step in self.steps:
+            for local in set(used(step.form)):
+                self.readers.setdefault(local, []).append(step)
         for index, step in enumerate(self.steps):
             free = {name for name, local in self.holding.items() if last.get(local, -1) <= index}
             chosen: list[str] = []
@@ -137,7 +141,7 @@ class Variables:
     def _later(self, target: int) -> str | None:
         """The spec's word for what becomes of a value, so that a pipeline goes by one name."""
         while target not in self.body.names:
-            following = [step for step in self.steps if target in used(step.form)]
+            following = self.readers.get(target, [])
             if len(following) != 1 or len(following[0].targets) != 1:
                 return None
             target = following[0].targets[0]

@@ -12,6 +12,7 @@ import torch
 import netspec
 from netspec.backends.torch_module import execute, network_class
 from netspec.backends.torch_source import write_source
+from netspec.op import initializer
 from tests.backends.torch.interpreter import example_inputs, interpret
 
 RESIDUAL = """
@@ -261,3 +262,13 @@ def test_foreign_words_cannot_end_a_string() -> None:
     written = source(text.replace('"Quotes', '"""Quotes').replace('import os"', 'import os"""').replace('\\"\\"\\"', "''"))
     assert 'self._modules["class"]' in written
     assert "\nimport os" not in written
+
+
+def test_lengths_of_normalized_weights_follow_their_directions() -> None:
+    graph = netspec.loads("net w() { input x: [N, 8]; output y = x -> weight_norm(linear(6)) as wn }").graph
+    anew = [w.model_copy(update={"init": initializer("normal", std=0.1)}) if w.local.endswith("original1") else w for w in graph.weights]
+    changed = graph.model_copy(update={"weights": tuple(anew)})
+    module = network_class(execute(write_source(changed), "w"))()
+    state = {name.rpartition(".")[2]: tensor for name, tensor in module.state_dict().items()}
+    assert state["original1"].std().item() == pytest.approx(0.1, rel=0.5)
+    assert torch.allclose(state["original0"], torch.linalg.vector_norm(state["original1"], dim=1, keepdim=True))
