@@ -2,7 +2,7 @@
 
 At the end of a line of a block, or on a line of its own below it (then it is about the line above):
 
-    # error: [NS413] "64"        an error of that code there; the marked text, if given, is this one (`warning:` likewise)
+    # error: [NS413] "64"        an error of that code there; the marked text, if given, is this one (`warning:`, `info:` likewise)
     # shape: [N, 64, H, W]       the type of each tensor that the line binds, in the order in which it is bound: `a then b`
     # value: 16                  the same of what is no tensor
 
@@ -34,7 +34,7 @@ from netspec.graph import Graph
 from netspec.syntax import tree
 from tests.check import Finding, compilations, findings
 
-_FINDING = re.compile(r'(error|warning): \[?(NS\d{3})\]?(?: "(.*?)"(?=\s*$|\s+(?:error|warning):))?')
+_FINDING = re.compile(r'(error|warning|info): \[?(NS\d{3})\]?(?: "(.*?)"(?=\s*$|\s+(?:error|warning|info):))?')
 _FACT = re.compile(r"#\s*(shape|value|parameters|labels|requires|init): (.*)$")
 _ITEM = {
     "parameters": r"[\w.…]+(?: \[[^\]]*\])?",

@@ -1,12 +1,11 @@
-"""Weights into the places of a file that are kept for them, by several threads, a few megabytes in memory at a time."""
+"""Files whose greater part is weights: several threads draw them, a few megabytes in memory at a time."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from threading import Lock, Thread
-from typing import BinaryIO
+from typing import BinaryIO, Union
 
 import numpy as np
 
@@ -14,13 +13,16 @@ from netspec.backends.weights import Piece, Weights
 from netspec.diagnostics.model import Refusal
 from netspec.files import write_all
 from netspec.graph import Tensor
+from netspec.record import record
 from netspec.sizes.tensor import DTYPES
 
 #: Below this many bytes, starting threads costs more than it gives.
 _WORTH_THREADS = 4 << 20
+#: Parts smaller than this are gathered and written together: a network of thousands of layers has mostly such.
+_SMALL = 256 << 10
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Slot:
     """The place of a tensor in a file: its first byte and how many."""
 
@@ -32,55 +34,86 @@ class Slot:
         return self.nbytes
 
 
-def reserve(file: BinaryIO, nbytes: int) -> None:
-    """Make a new file that long, for its parts to be written in any order."""
-    if nbytes:
-        file.seek(nbytes - 1)
+#: What a file is made of: bytes that are known, and places for tensors.
+Part = Union[bytes, Slot]
+_Job = tuple[int, list[Union[bytes, tuple[Piece, Tensor]]]]
+
+
+def write_parts(file: BinaryIO, parts: Sequence[Part], weights: Weights, threads: int | None = None) -> None:
+    """Write a file that is these parts, one after the other, into one that can seek. (A slot's `start` is for its maker.)"""
+    total = sum(map(len, parts))
+    if total:  # make the file that long, for its parts to be written in any order
+        file.seek(total - 1)
         file.write(b"\0")
+    jobs = _jobs(parts, weights)
+    count = threads or (min(8, os.cpu_count() or 1) if total >= _WORTH_THREADS else 1)
+    _Crew(file, jobs).run(count)
 
 
-def stream(file: BinaryIO, slots: Sequence[Slot], weights: Weights, threads: int | None = None) -> None:
-    """Write every tensor to its place. The file must have room for them; the order of writing does not matter."""
-    jobs = _jobs(slots, weights)
-    reading, writing = Lock(), Lock()
-    failures: list[BaseException] = []
+class _Crew:
+    """Threads that take jobs from one list and write to one file; the first failure ends the work of all."""
 
-    def work() -> None:
+    def __init__(self, file: BinaryIO, jobs: Iterator[_Job]) -> None:
+        self.file, self.jobs = file, jobs
+        self.reading, self.writing = Lock(), Lock()
+        self.failures: list[BaseException] = []
+
+    def run(self, count: int) -> None:
+        """Work with that many threads, of which the caller's is one. Raises what any of them raised."""
+        others = [Thread(target=self._work, daemon=True) for _ in range(count - 1)]
+        for other in others:
+            other.start()
+        self._work()
+        for other in others:
+            other.join()
+        if self.failures:
+            raise self.failures[0]
+
+    def _work(self) -> None:
         try:
-            while not failures:
-                with reading:
-                    job = next(jobs, None)
+            while not self.failures:
+                with self.reading:
+                    job = next(self.jobs, None)
                 if job is None:
                     return
-                start, piece, tensor = job
-                data = _raw(piece, tensor)
-                with writing:
-                    file.seek(start)
-                    write_all(file, data)
+                start, content = job
+                data = [item if isinstance(item, bytes) else _raw(*item) for item in content]
+                whole = data[0] if len(data) == 1 else b"".join(data)
+                with self.writing:
+                    self.file.seek(start)
+                    write_all(self.file, whole)
         except BaseException as error:
-            failures.append(error)
-
-    count = threads or min(8, os.cpu_count() or 1)
-    if sum(slot.nbytes for slot in slots) < _WORTH_THREADS:
-        count = 1
-    workers = [Thread(target=work, daemon=True) for _ in range(count - 1)]
-    for worker in workers:
-        worker.start()
-    work()  # this thread is one of them
-    for worker in workers:
-        worker.join()
-    if failures:
-        raise failures[0]
+            self.failures.append(error)
 
 
-def _jobs(slots: Sequence[Slot], weights: Weights) -> Iterator[tuple[int, Piece, Tensor]]:
-    for slot in slots:
-        position, size = slot.start, DTYPES[slot.tensor.dtype]
-        for piece in weights.pieces(slot.tensor):
-            yield position, piece, slot.tensor
-            position += piece.count * size
-        if position != slot.start + slot.nbytes:
-            raise Refusal("NS604", f"{slot.tensor.name} was given {position - slot.start} bytes in place of {slot.nbytes}")
+def _jobs(parts: Sequence[Part], weights: Weights) -> Iterator[_Job]:
+    """Stretches of the file, with where each begins: small neighbours together, large pieces alone and not copied."""
+    start = position = 0
+    gathered: list[Union[bytes, tuple[Piece, Tensor]]] = []
+    for item, size in _items(parts, weights):
+        if gathered and position + size - start > _SMALL:
+            yield start, gathered
+            gathered = []
+        if not gathered:
+            start = position
+        gathered.append(item)
+        position += size
+    if gathered:
+        yield start, gathered
+
+
+def _items(parts: Sequence[Part], weights: Weights) -> Iterator[tuple[Union[bytes, tuple[Piece, Tensor]], int]]:
+    """The parts with their lengths in bytes, tensors by their pieces."""
+    for part in parts:
+        if isinstance(part, bytes):
+            yield part, len(part)
+            continue
+        given, size = 0, DTYPES[part.tensor.dtype]
+        for piece in weights.pieces(part.tensor):
+            given += piece.count * size
+            yield (piece, part.tensor), piece.count * size
+        if given != part.nbytes:
+            raise Refusal("NS604", f"{part.tensor.name} was given {given} bytes in place of {part.nbytes}")
 
 
 def _raw(piece: Piece, tensor: Tensor) -> memoryview:

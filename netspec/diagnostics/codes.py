@@ -66,6 +66,7 @@ CODES: dict[str, str] = {
     "NS213": "a written size is no size",
     "NS214": "a variant is made of something that is no net",
     "NS215": "two outputs have one name",
+    "NS216": "a `train` section is kept, and not run yet",
     # values and arguments
     "NS301": "a tensor is needed here",
     "NS302": "a layer is needed here",

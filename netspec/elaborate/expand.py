@@ -175,7 +175,7 @@ def expand(
     expander.typical_values = dict(sizes)
     with _room_to_recurse():
         try:
-            modules = Modules(report, limits, expander.default_pairs)
+            modules = Modules(report, limits, expander.default_pairs, expander.run)
             env = modules.enter(module)
             definition = env.names.get(net)
             if not isinstance(definition, Definition):
@@ -197,7 +197,7 @@ def survey(module: tree.Module, report: Report, limits: Limits) -> None:
     """Read what a file imports, defines and gives defaults to, without running any of it."""
     expander = Expander(report, limits)
     with _room_to_recurse():
-        Modules(report, limits, expander.default_pairs).enter(module)
+        Modules(report, limits, expander.default_pairs, expander.run).enter(module)
 
 
 def _argument(expander: Expander, value: Any, env: Environment) -> Any:

@@ -18,13 +18,14 @@ from netspec.syntax import tree
 from netspec.syntax.parse import parse
 
 DefaultPairs = Callable[[tree.Default, Environment], Any]
+Execute = Callable[[tuple[tree.Stmt, ...], Environment], None]
 
 
 class Modules:
     """Loads files, each once, and makes an environment of each. Nothing outside the project's folder is read."""
 
-    def __init__(self, report: Report, limits: Limits, default_pairs: DefaultPairs) -> None:
-        self._report, self._limits, self._default_pairs = report, limits, default_pairs
+    def __init__(self, report: Report, limits: Limits, default_pairs: DefaultPairs, execute: Execute) -> None:
+        self._report, self._limits, self._default_pairs, self._execute = report, limits, default_pairs, execute
         self._environments: dict[str, Environment] = {}
         self._loading: list[str] = []
         self._bytes = 0
@@ -51,6 +52,7 @@ class Modules:
                 self._define(statement, env, home)
             elif isinstance(statement, tree.Hole):
                 env.names.update({name: POISON for name in statement.names if name not in env.names})
+        self._execute(tuple(s for s in module.body if isinstance(s, (tree.Bind, tree.Expect, tree.Train))), env)
         for statement, scope in defaults:  # once everything has its name: definitions stand in any order
             self._set_default(statement, scope)
         return env

@@ -12,7 +12,7 @@ def bound_names(body: Iterable[tree.Stmt]) -> Iterable[str]:
     for s in body:
         if isinstance(s, tree.Bind):
             yield from (t.name for t in s.targets)
-        elif isinstance(s, (tree.LayerBind, tree.Input)):
+        elif isinstance(s, (tree.LayerBind, tree.Input, tree.Def)):
             yield s.name
         elif isinstance(s, tree.Hole):
             yield from s.names

@@ -29,6 +29,8 @@ def resolve(module: tree.Module, report: Report) -> None:
             known.update(alias for _, alias in statement.names)
         elif isinstance(statement, tree.Hole):
             known.update(statement.names)
+        else:
+            known.update(bound_names((statement,)))
     checker = _Checker(report)
     for statement in module.body:
         if isinstance(statement, (tree.Block, tree.Def, tree.Net)):
@@ -56,6 +58,9 @@ class _Checker:
     def _statements(self, body: Iterable[tree.Stmt], known: set[str]) -> None:
         for statement in body:
             if isinstance(statement, (tree.Init, tree.Train, tree.Hole)):
+                continue
+            if isinstance(statement, tree.Def):
+                self.definition(statement, known)
                 continue
             if isinstance(statement, tree.Default):
                 for argument in statement.arguments:

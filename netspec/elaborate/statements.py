@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
+from netspec.diagnostics.model import Severity
 from netspec.elaborate import arithmetic
 from netspec.elaborate.context import Activation, Deferred, Failed, InitRequest
 from netspec.elaborate.environment import MISSING, Environment
 from netspec.elaborate.expressions import Expressions
 from netspec.elaborate.names import bound_names
 from netspec.elaborate.shapes import WrittenShapes
-from netspec.elaborate.values import LAYERS, POISON, Family, SharedLayer, Tensor, Tensors, describe
+from netspec.elaborate.values import LAYERS, POISON, Definition, Family, SharedLayer, Tensor, Tensors, describe
 from netspec.source import Place
 from netspec.syntax import tree
 
@@ -212,8 +213,13 @@ class Statements(WrittenShapes, Expressions):
                 request = InitRequest(argument.value, env, rule.selector, argument.name, self.frame.scope, rule.place)
                 self.rules.append(request)
 
+    def _def(self, s: tree.Def, env: Environment) -> None:
+        env.names[s.name] = Definition(s, env)
+
     def _train(self, s: tree.Train, env: Environment) -> None:
-        """A `train` section is kept, and not run here."""
+        """A `train` section is kept in the tree, and not run yet; that is said."""
+        message = "this `train` section is kept, and not run: training is yet to come"
+        self.report.error("NS216", message, s.place, severity=Severity.INFO)
 
     def _unreadable(self, s: tree.Hole, env: Environment) -> None:
         """What could not be read has been reported; what it may have bound is poison."""
@@ -251,6 +257,7 @@ _EXECUTE: dict[type, Callable[[Any, Any, Environment], None]] = {
     tree.Expect: Statements._expect,
     tree.Where: Statements._where,
     tree.Init: Statements._init,
+    tree.Def: Statements._def,
     tree.Train: Statements._train,
     tree.Hole: Statements._unreadable,
 }

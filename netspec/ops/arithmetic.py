@@ -63,7 +63,15 @@ class Sub(Binary):
         Rejects("sub", ("[N, 3]", "[N, 4]"), "NS411"),
         Rejects("sub", ("[N, 3]",), "NS310"),
         Rejects("sub", ("bool [N, 3]", "bool [N, 3]"), "NS403"),
+        Rejects("sub", ("[N, 3]", "bool [N, 3]"), "NS403"),
+        Rejects("sub(left = 1)", ("bool [N, 3]",), "NS403"),
     )
+
+    def shape(self, inputs: tuple[TensorType, ...], need: Needs) -> TensorType:
+        """As for `add`, but a truth value is no operand, as in torch."""
+        for number, x in enumerate(inputs):
+            refuse_bool(x, self.NAME, input=number)
+        return super().shape(inputs, need)
 
 
 @final

@@ -265,6 +265,7 @@ class PixelShuffle(Operator):
         Accepts("pixel_shuffle(3)", ("[N, 18, 4, 5]",), "[N, 2, 12, 15]"),
         Rejects("pixel_shuffle(2)", ("[N, 6, H, W]",), "NS404"),
         Rejects("pixel_shuffle(2)", ("[N, 8, L]",), "NS401"),
+        Rejects("pixel_shuffle(2)", ("[N, 8, D, H, W]",), "NS401"),
         Rejects("pixel_shuffle(0)", ("[N, 8, H, W]",), "NS310"),
     )
 
@@ -272,7 +273,7 @@ class PixelShuffle(Operator):
 
     def shape(self, inputs: tuple[TensorType, ...], need: Needs) -> TensorType:
         """The channels must divide by the square of the factor."""
-        require_rank(self.NAME, inputs[0], 4)
+        require_rank(self.NAME, inputs[0], 4, 4)
         batch, channels, height, width = inputs[0].shape
         square = self.factor**2
         need.divides(square, channels, f"`pixel_shuffle` by {self.factor} makes one channel of {square}")
@@ -308,6 +309,7 @@ class PixelUnshuffle(Operator):
         Rejects("pixel_unshuffle(2)", ("[N, 3, 7, 8]",), "NS404"),
         Rejects("pixel_unshuffle(2)", ("[N, 3, 2 * H + 1, 8]",), "NS404"),
         Rejects("pixel_unshuffle(2)", ("[N, 3, 8]",), "NS401"),
+        Rejects("pixel_unshuffle(2)", ("[N, 3, 8, 8, 8]",), "NS401"),
         Rejects("pixel_unshuffle(0)", ("[N, 3, 8, 8]",), "NS310"),
     )
 
@@ -315,7 +317,7 @@ class PixelUnshuffle(Operator):
 
     def shape(self, inputs: tuple[TensorType, ...], need: Needs) -> TensorType:
         """Height and width must divide by the factor."""
-        require_rank(self.NAME, inputs[0], 4)
+        require_rank(self.NAME, inputs[0], 4, 4)
         batch, channels, *spatial = inputs[0].shape
         for name, size in zip(("height", "width"), spatial):
             need.divides(self.factor, size, f"`pixel_unshuffle` by {self.factor} divides the {name}")

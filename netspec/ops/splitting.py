@@ -29,6 +29,11 @@ def _piece_reach(axis: int, outputs: tuple[TensorType, ...]) -> tuple[Reach, ...
     return tuple(_stretch(o.rank, axis, total(lengths[:i])) for i, o in enumerate(outputs))
 
 
+def _pieces(site: Site, cut: Method) -> Torch:
+    """What a cut gives: its pieces, or, where there is one, that one."""
+    return Torch(forward=cut if len(site.outputs) > 1 else Item(cut, 0))
+
+
 def _piece_terms(axis: int, outputs: tuple[TensorType, ...]) -> tuple[OnnxTerm, ...]:
     """One Split with all lengths written out: its own even split differs from torch's."""
     node = op("Split", In(), size_vector([o.shape[axis] for o in outputs]), axis=axis, outputs=len(outputs))
@@ -90,7 +95,7 @@ class Split(Operator):
 
     def torch(self, site: Site) -> Torch:
         """`x.split((2, 3), 1)`."""
-        return Torch(forward=Method(In(), "split", (self.sizes, self.axis)))
+        return _pieces(site, Method(In(), "split", (self.sizes, self.axis)))
 
     def onnx(self, site: Site) -> tuple[OnnxTerm, ...]:
         """Split."""
@@ -116,6 +121,7 @@ class Chunk(Operator):
         Accepts("chunk(2)", ("[N, 6, H, W]",), ("[N, 3, H, W]", "[N, 3, H, W]"), torch="x.chunk(2, 1)"),
         Accepts("chunk(4)", ("[N, 6]",), ("[N, 2]", "[N, 2]", "[N, 2]"), torch="x.chunk(4, 1)"),
         Accepts("chunk(2, axis = 2)", ("[N, 4, L]",), ("[N, 4, (L + 1) // 2]", "[N, 4, L - (L + 1) // 2]")),
+        Accepts("chunk(1)", ("[N, 6, L]",), "[N, 6, L]"),
         Rejects("chunk(0)", ("[N, 6]",), "NS310"),
         Rejects("chunk(4, axis = 2)", ("[N, 6, L = 6]",), "NS402"),
         Rejects("chunk(2, axis = 3)", ("[N, 6]",), "NS406"),
@@ -143,7 +149,7 @@ class Chunk(Operator):
 
     def torch(self, site: Site) -> Torch:
         """`x.chunk(2, 1)`."""
-        return Torch(forward=Method(In(), "chunk", (self.count, self.axis)))
+        return _pieces(site, Method(In(), "chunk", (self.count, self.axis)))
 
     def onnx(self, site: Site) -> tuple[OnnxTerm, ...]:
         """Split."""

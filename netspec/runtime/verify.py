@@ -205,7 +205,7 @@ def _nudged(array: Any) -> Any:
     if not np.issubdtype(array.dtype, np.floating):
         return array
     signs = np.where(np.arange(array.size) % 3 == 0, -1.0, 1.0).reshape(array.shape)
-    return array.astype(np.float64) * (1.0 + signs * 2.0**-24)
+    return np.asarray(array.astype(np.float64) * (1.0 + signs * 2.0**-24))
 
 
 def _difference(single: Any, double: Any, onnx: Any, factor: float, ulps: float, nudged: Any = None) -> tuple[Any, ...] | None:

@@ -49,7 +49,7 @@ def test_page(code: str, tmp_path: Path) -> None:
     assert text.startswith(f"# {code}: {CODES[code]}\n")
     assert 5 <= text.count("\n") <= 40
     examples = cases(PAGES / f"{code}.md")
-    wrong = [e for e in examples if re.search(r"# (error|warning): ", e.text)]
+    wrong = [e for e in examples if re.search(r"# (error|warning|info): ", e.text)]
     for example in wrong:
         assert set(re.findall(r"NS\d{3}", example.text)) == {code}
     assert len(examples) > len(wrong) > 0 or (NOT_OF_TEXT.match(code) and not wrong), "a page shows the mistake, and then its repair"

@@ -23,7 +23,7 @@ class Draw:
     def __init__(self, rng: random.Random, coverage: Counter[tuple[str, str]], type_: TensorType, typical: dict[str, int]) -> None:
         self.rng, self.coverage, self.typical = rng, coverage, typical
         self.names = [str(s) for s in type_.shape if str(s) in typical]
-        self.shape = tuple(s if isinstance(s, int) else evaluate(s, typical) for s in type_.shape)
+        self.shape = tuple(s if isinstance(s, int) else evaluate(s, typical) for s in type_.shape) or (1,)
         self.rank = len(self.shape)
         self.channels = self.shape[1] if self.rank > 1 else 1
         self.spatial = self.shape[2:]

@@ -71,6 +71,7 @@ def network(seed: int, coverage: Coverage | None = None) -> Network:
         writer.step()
     text, graph = writer.finish()
     used = {node.op.NAME for node in graph.nodes}
+    writer.coverage.operators.update(used)
     return Network(seed, text, graph, not used & JUMPS)
 
 
@@ -84,11 +85,13 @@ class _Writer:
         self.live: dict[str, TensorType] = {}
         self.typical: dict[str, int] = {}
         self.count = 0
+        self.inputs: tuple[str, ...] = ()
         shape = rng.choice(INPUTS)
         for _ in range(2 if rng.random() < 0.2 else 1):
             sizes = {"a": rng.choice((7, 8, 9, 12)), "b": rng.choice((5, 6, 11)), "c": rng.choice((1, 2, 3, 4, 6, 8)), "d": rng.choice((3, 4, 5))}
             name = self.fresh()
             self.keep([], [f"input {name}: {shape.format(**sizes)}"], name)
+        self.inputs = tuple(self.live)
 
     # ---------------------------------------------------------------------------------------------------- compiling
     def text(self, head: list[str], body: list[str], output: list[str]) -> str:
@@ -132,10 +135,10 @@ class _Writer:
     def operator(self, x: str) -> str:
         """A call of an operator of one tensor, the least used first."""
         type_ = self.live[x]
-        names = [n for n in ops.names() if ops.lookup(n).ARITY in (1, (1, 2), (1, None)) and (type_.rank > 2 or not _spatial(n))]
+        taken = () if x in self.inputs else ("embedding", "one_hot")  # a computed index may be none of the table's
+        names = [n for n in ops.names() if n not in taken and ops.lookup(n).ARITY in (1, (1, 2), (1, None)) and (type_.rank > 2 or not _spatial(n))]
         weights = [1 / (1 + self.coverage.operators[n]) for n in names]
         name = self.rng.choices(names, weights)[0]
-        self.coverage.operators[name] += 1
         return call(name, self.rng, self.coverage.bins, type_, self.typical).replace("x.shape", f"{x}.shape")
 
     def plain(self, x: str) -> str:
@@ -159,7 +162,7 @@ class _Writer:
         """Add one statement, after as many proposals as it takes."""
         kinds = [m for m in dir(self) if m.startswith("make_")]
         for _ in range(30):
-            kind = self.rng.choices(kinds, [3 if k == "make_layer" else 1 for k in kinds])[0]
+            kind = self.rng.choices(kinds, [4 if k in ("make_single", "make_family") else 1 for k in kinds])[0]
             x = self.pick()
             head, body, name = getattr(self, kind)(x, self.fresh())
             if self.keep(head, body, name):
@@ -179,7 +182,6 @@ class _Writer:
 
     def make_merge(self, x: str, y: str) -> tuple[list[str], list[str], str]:
         other, name = self.rng.choice(list(self.live)), self.rng.choice(("matmul", "maximum", "minimum", "concat", "stack", "add", "mul", "pow"))
-        self.coverage.operators[name] += 1
         more = f", {x}" if name in ("concat", "stack") and self.rng.random() < 0.3 else ""
         argument = f"(axis = {self.rng.randrange(-2, 3)})" if name in ("concat", "stack") and self.rng.random() < 0.5 else ""
         return [], [f"{y} = ({x}, {other}{more}) -> {name}{argument}"], y
@@ -245,11 +247,10 @@ class _Writer:
         per_channel = "(1, {0}.channels" .format(x) + ", 1" * (rank - 2) + ")"
         sizes = self.rng.choice((per_channel, f"({x}.shape[{rank - 1}],)", "(1,)"))
         made = self.rng.choice((f"param({sizes})", "constant(0.5)", "constant([0.25])", f"param({sizes}) as gain{self.count}"))
-        self.coverage.operators[made.split("(")[0]] += 1
         return [], [f"p{y} = {made}", f"{y} = {x} {self.rng.choice('+*-')} p{y}"], y
 
     def make_embedding(self, x: str, y: str) -> tuple[list[str], list[str], str]:
-        if not self.live[x].dtype.startswith("int"):
+        if x not in self.inputs or not self.live[x].dtype.startswith("int"):
             return self.make_layer(x, y)
         return [], [f"{y} = {x} -> " + self.rng.choice(("embedding(7, 4)", "embedding(5, 6, padding_idx = 0)", "one_hot(5)"))], y
 

@@ -18,7 +18,7 @@ from netspec.backends.onnx import wire
 from netspec.backends.onnx.fold import fold_norms
 from netspec.backends.onnx.lower import lower
 from netspec.backends.onnx.model import OnnxModel, Operation
-from netspec.backends.stream import Slot, reserve, stream
+from netspec.backends.stream import Slot, write_parts
 from netspec.backends.weights import Weights
 from netspec.diagnostics.model import Refusal
 from netspec.files import write_all, write_together
@@ -106,28 +106,21 @@ class _Plan:
 
     def write_model(self, file: BinaryIO) -> None:
         """Write the model file: encoded stretches one after the other, weights into the gaps."""
-        slots, encoded, position = [], [], 0
-        for piece in self.pieces:
-            if isinstance(piece, Slot):
-                slots.append(Slot(piece.tensor, position, piece.nbytes))
-            else:
-                encoded.append((position, piece))
-            position += len(piece)
         if not file.seekable():  # a pipe: in memory first
             buffer = BytesIO()
             self.write_model(buffer)
             write_all(file, buffer.getbuffer())
             return
-        reserve(file, position)
-        for start, piece in encoded:
-            file.seek(start)
-            write_all(file, piece)
-        stream(file, slots, self.weights)
+        write_parts(file, self.pieces, self.weights)
 
     def write_data(self, file: BinaryIO) -> None:
-        """Write the file beside the model."""
-        reserve(file, self.data[-1].start + self.data[-1].nbytes)
-        stream(file, self.data, self.weights)
+        """Write the file beside the model, every tensor at its page."""
+        parts: list[bytes | Slot] = []
+        end = 0
+        for slot in self.data:
+            parts += (bytes(slot.start - end), slot)
+            end = slot.start + slot.nbytes
+        write_parts(file, parts, self.weights)
 
     def _lay_out(self) -> None:
         """Encode the model around its weights: a message's length comes before it, so the graph is laid out first."""

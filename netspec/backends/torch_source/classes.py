@@ -10,6 +10,7 @@ from netspec.backends.torch_source.draft import Draft, gathered, is_sequential
 from netspec.backends.torch_source.form import (
     Apply,
     ClassName,
+    Dot,
     Form,
     Literal,
     Members,
@@ -128,7 +129,9 @@ class Classes:
 
         if torch.module is None:
             return _parameter(self.graph.weights[node.weights[0]])
-        return Expressions(node.op, refuse).form(torch.module)
+        module = Expressions(node.op, refuse).form(torch.module)
+        dtype = next((self.graph.weights[w].dtype for w in node.weights), "float32")
+        return module if dtype == "float32" else Apply(Dot(module, "to"), (Text(f"torch.{dtype}"),))
 
     def _family(self, place: Place) -> Form:
         kind = "Parameter" if all(child.parameter for child in place.children.values()) else "Module"

@@ -367,6 +367,11 @@ def _constant(term: Any) -> bool:
     return term is None or isinstance(term, (bool, int, float, str))
 
 
+def _single(index: Any) -> Any:
+    """An index of one axis without its parentheses, in which no slice may stand."""
+    return index[0] if isinstance(index, tuple) and len(index) == 1 else index
+
+
 _FORMS: dict[type, Any] = {
     terms.In: lambda self, term: self.inputs[term.index],
     terms.Own: lambda self, term: Child(self.path) if self.owns else Dot(Child(self.path), term.name),
@@ -375,5 +380,5 @@ _FORMS: dict[type, Any] = {
     terms.Module: lambda self, term: self.call(term, self.function(term.cls), term.cls),
     terms.Method: lambda self, term: self.call(term, Dot(self.form(term.receiver), term.name), term.name),
     terms.Infix: lambda self, term: Operation(term.op, self.form(term.left), self.form(term.right)),
-    terms.Item: lambda self, term: Item(self.form(term.value), self.form(term.index)),
+    terms.Item: lambda self, term: Item(self.form(term.value), self.form(_single(term.index))),
 }

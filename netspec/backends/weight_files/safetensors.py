@@ -12,14 +12,14 @@ import stat
 from collections.abc import Sequence
 from functools import partial
 from math import prod
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
-from netspec.backends.stream import Slot, reserve, stream
+from netspec.backends.stream import Slot, write_parts
 from netspec.backends.weight_files.entry import Entry, malformed, too_much
 from netspec.backends.weights import Weights
-from netspec.files import write_all, write_atomic
+from netspec.files import write_atomic
 from netspec.graph import Tensor
 from netspec.sizes.tensor import DTYPES
 
@@ -145,12 +145,5 @@ def write_safetensors(path: str | os.PathLike[str], tensors: Sequence[Tensor], w
         header[tensor.name] = {"dtype": _CODES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [slots[-1].start, end]}
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
     text += b" " * (-len(text) % 8)
-    first = 8 + len(text)
-
-    def produce(file: BinaryIO) -> None:
-        write_all(file, len(text).to_bytes(8, "little") + text)
-        if end:
-            reserve(file, first + end)
-        stream(file, [Slot(slot.tensor, first + slot.start, slot.nbytes) for slot in slots], weights)
-
-    write_atomic(path, produce)
+    head = len(text).to_bytes(8, "little") + text
+    write_atomic(path, lambda file: write_parts(file, [head, *slots], weights))
