@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Mapping
 
 from netspec.diagnostics.model import Diagnostic, Refusal, Report, SpecError
@@ -47,7 +47,12 @@ def compile(
     """Compile one net of a source. Never raises on a bad spec: read `.report`.
 
     `net` may be left out where the file has one net that needs no arguments; `arguments` are the net's parameters,
-    `sizes` typical values of open sizes that replace the written ones.
+    `sizes` typical values of open sizes that replace the written ones. Raises `Refusal` (NS014) for a size that the network
+    does not have.
+
+    >>> done = compile(Source("a.net", "net a { input x: [N, 4]; output x -> lineer(2) }"))
+    >>> done.graph is None, [(d.code, d.place.line, d.helps[0]) for d in done.report.errors]
+    (True, [('NS201', 1, 'did you mean `linear`?')])
     """
     from netspec.syntax.parse import parse
 
@@ -163,6 +168,9 @@ def load(spec: str, /, *, sizes: Mapping[str, int] | None = None, limits: Limits
     """Compile a spec: a path, `path.net:net`, or `zoo.family:net`. Raises `SpecError` with all errors, `Refusal` for no file.
 
     Keyword arguments are the net's parameters; `sizes` replaces typical values of open sizes (`sizes={"H": 512}`).
+
+    >>> load("zoo.resnet:resnet18", classes=10).summary().parameters
+    11181642
     """
     source, net = open_spec(spec, limits)
     return Net(_accept(compile(source, net, parameters, sizes, limits)))
@@ -171,7 +179,11 @@ def load(spec: str, /, *, sizes: Mapping[str, int] | None = None, limits: Limits
 def loads(
     text: str, net: str | None = None, /, *, sizes: Mapping[str, int] | None = None, limits: Limits = DEFAULT_LIMITS, **parameters: Any
 ) -> "Net":
-    """Compile spec text. As `load`."""
+    """Compile spec text; `net` names one of several nets. As `load`.
+
+    >>> loads("net a(width) { input x: [N, 4]; output y = x -> linear(width) }", width=3).graph.weights[0].shape
+    (3, 4)
+    """
     return Net(_accept(compile(decode(text.encode(), "<string>", None, limits), net, parameters, sizes, limits)))
 
 
@@ -181,7 +193,7 @@ def _accept(done: Compilation) -> Compilation:
     return done
 
 
-@dataclass(frozen=True)
+@record
 class Net:
     """A compiled network. Everything heavy (torch, onnxruntime) is imported when it is asked for."""
 
@@ -203,19 +215,33 @@ class Net:
         return list(self.compilation.report.diagnostics)
 
     def summary(self) -> "Summary":
-        """The layer table with totals; prints as a table."""
+        """The layer table with totals; prints as a table.
+
+        Multiply-accumulates and bytes are for the typical sizes (`analyses.summary` says how they are counted).
+
+        >>> facts = loads("net a { input x: [N, 3, H = 8, W = 8]; output y = x -> conv(4, 3) -> max_pool(2) }").summary()
+        >>> facts.parameters, facts.macs, facts.inputs[0]["constraints"]
+        (112, 3888, ['H >= 4', 'W >= 4'])
+        """
         from netspec.analyses.summary import summarize
 
         return summarize(self.graph)
 
     def receptive_field(self) -> "dict[str, dict[str, AxisField]]":
-        """For each output and axis (`["mask"]["H"]`), what one position sees: `size`, `stride`, `padding`, `start`, `end`."""
+        """For each output and axis (`["mask"]["H"]`), what one position sees, in input positions: `size`, `stride`, `padding`,
+        `start`, `end`; at the typical sizes, in evaluation mode (`analyses.field`).
+
+        >>> net = loads("net a { input x: [N, 3, H = 32, W = 32]; output y = x -> 2 * conv(4, 3, stride = 2, padding = 1) }")
+        >>> seen = net.receptive_field()["y"]["H"]
+        >>> int(seen.size), int(seen.stride), int(seen.padding)
+        (7, 4, 3)
+        """
         from netspec.analyses.field import receptive_field
 
         return receptive_field(self.graph)
 
     def source(self) -> str:
-        """The network as stand-alone PyTorch source."""
+        """The network as stand-alone PyTorch source, which imports torch alone; the same graph gives the same bytes."""
         from netspec.backends.torch_source import write_source
 
         return write_source(self.graph)
@@ -223,7 +249,8 @@ class Net:
     def torch(self, seed: int = 0, *, weights: str | None = None) -> "torch.nn.Module":
         """The network as a `torch.nn.Module`: the source executed, parameters named by label, in training mode.
 
-        Weights start from `seed`, bit for bit those of `onnx`, or are read strictly from a file.
+        Weights start from `seed`, bit for bit those of `onnx`, or are read strictly from a file (.safetensors, .npz, .pt).
+        Raises `Refusal`: NS620 to NS625 for a file, ModuleNotFoundError without torch.
         """
         from netspec.backends.torch_module import build_module, load_weights
         from netspec.backends.weight_files import weights_of
@@ -234,13 +261,19 @@ class Net:
         return module
 
     def onnx(self, seed: int = 0, *, weights: str | None = None, **options: Any) -> "onnx.ModelProto":
-        """The network as an ONNX model in memory. Options are those of `OnnxOptions`: `opset`, `fold`, …"""
+        """The network as an ONNX model in memory. Options are those of `OnnxOptions`: `opset`, `fold`, …
+
+        Raises `Refusal`: NS620 to NS625 for a weights file, NS702 past 2 GiB, NS703 for an opset, NS704 for what ONNX cannot say.
+        """
         import onnx
 
         return onnx.load_from_string(self._onnx_bytes(seed, weights, options))
 
     def save_onnx(self, path: str, seed: int = 0, *, weights: str | None = None, **options: Any) -> None:
-        """Write the network as an ONNX file; weights stream to it, and past 2 GB into a file beside it. Options as in `onnx`."""
+        """Write the network as an ONNX file, atomically; weights stream to it, and past 2 GiB into a file beside it.
+
+        Options and `Refusal`s as in `onnx`, but for NS702; NS020 where the file cannot be written.
+        """
         from netspec.backends.onnx import OnnxOptions, save
         from netspec.backends.weight_files import weights_of
 
@@ -249,7 +282,9 @@ class Net:
     def session(self, seed: int = 0, *, weights: str | None = None, provider: str = "auto", **options: Any) -> "Session":
         """An onnxruntime session: `session(image=array)` gives `{"logits": array}`.
 
-        A provider that was asked for and cannot be used is a `Refusal`, never a silent run on the CPU.
+        Options are those of `Session`: `optimize`, `threads`, `tf32`. Each call holds its arrays against the declared types and
+        the conditions on open sizes. A provider that was asked for and cannot be used is a `Refusal` (NS730, NS731), never a
+        silent run on the CPU.
         """
         from netspec.runtime.session import Session
 
@@ -262,7 +297,10 @@ class Net:
         return model_bytes(self.graph, weights_of(self.graph, seed, weights), OnnxOptions(**options))
 
     def verify(self, seed: int = 0, **options: Any) -> "Verdict":
-        """PyTorch against onnxruntime on the same weights and inputs, node by node and end to end, over several sizes."""
+        """PyTorch against onnxruntime on the same weights and inputs, node by node and end to end, over several sizes.
+
+        Options are those of `runtime.verify.verify`: `count`, `batches`, `sizes`, `weights`, `opset`, `nodes`.
+        """
         from netspec.runtime.verify import verify
 
         return verify(self.graph, seed=seed, **options)

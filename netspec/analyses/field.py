@@ -60,7 +60,10 @@ class AxisField:
 
 def receptive_field(graph: Graph) -> dict[str, dict[str, AxisField]]:
     """For each output, the field along each spatial axis of the input that it sees most of, by the name of the size (`H`),
-    or the axis's number where its size is fixed. Where the phase of a position matters, its largest."""
+    or the axis's number (`"2"`) where its size is fixed. Where the phase of a position matters, its largest.
+
+    Spatial axes are those from the third on: an input of two axes has none. Evaluation mode, typical sizes.
+    """
     return {port.name: _fields_of(graph, port.value) for port in graph.outputs}
 
 

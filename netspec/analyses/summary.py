@@ -16,7 +16,11 @@ from netspec.sizes.tensor import DTYPES
 
 @record
 class Row:
-    """One layer. `parameters` are counted where they are stored first; `macs` at every application."""
+    """One layer. `parameters` are counted where they are stored first; `macs` at every application.
+
+    `label` is the layer's dotted name, `inputs` the names of the values that it takes, `shape` that of its first output, `line`
+    where it was written (0: unknown).
+    """
 
     label: str
     op: str
@@ -30,7 +34,11 @@ class Row:
 
 @record
 class Summary:
-    """The table with its totals. `activation_bytes` is the peak over the written order of what must be kept at once."""
+    """The table with its totals. `activation_bytes` is the peak over the written order of what must be kept at once.
+
+    `inputs` and `outputs` are tables of name, dtype and shape; inputs also have `constraints`, the conditions on their open
+    sizes in the language's syntax. `typical` are the sizes that numbers are for.
+    """
 
     net: str
     rows: tuple[Row, ...]
@@ -72,7 +80,8 @@ class Summary:
 
 
 def summarize(graph: Graph) -> Summary:
-    """The summary of a graph. `parameters` counts trainable and frozen parameters (no buffers), as torch does."""
+    """The summary of a graph. `parameters` counts what trains (no buffers), as torch does; one multiply-accumulate counts one,
+    and bias, norms, activations and pooling count none."""
     typical = {**graph.typical}
     at = _evaluator(graph, typical)
     counted: set[int] = set()

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from hashlib import blake2b
 
@@ -26,12 +26,13 @@ from netspec.graph import Graph, Tensor
 from netspec.initializers import resolve
 from netspec.initializers.distributions import Constant, Distribution, Normal, NormOf, SingularVector, TruncatedNormal, Uniform
 from netspec.op import Reject
+from netspec.record import record
 
 #: Elements drawn from one counter range: 4 MiB of float32.
 BLOCK = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Piece:
     """A part of a tensor: the next `count` elements in row-major order, which `make` gives flat, in the tensor's dtype."""
 
@@ -67,7 +68,7 @@ class _Key(np.random.bit_generator.ISeedSequence):
         return self.words
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Initial(Weights):
     """The weights that a seed gives (any integer). `siblings` are the network's tensors by name: some follow from others."""
 
@@ -111,7 +112,7 @@ class Initial(Weights):
         return np.random.Generator(np.random.Philox(key, counter=np.array((0, 0, 0, block), np.uint64)))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Arrays(Weights):
     """Weights that the caller has, by name; what is missing is drawn from `otherwise`, or refused (NS605)."""
 

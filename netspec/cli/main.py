@@ -28,6 +28,10 @@ COMMANDS: dict[str, str] = {
 }
 
 
+#: which extra of ours brings a package that is imported on demand
+_EXTRAS = {"torch": "torch", "PIL": "images", "h5py": "hdf5"}
+
+
 class Parser(argparse.ArgumentParser):
     """argparse with our own manner of refusing: a coded line, exit status 2."""
 
@@ -41,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     given = [a for a in given if a != "--debug"]
+    # Pydantic would read the metadata of every installed package for plugins, a tenth of our start-up; we use none.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         return _dispatch(given)
     except BaseException as failure:
@@ -103,9 +109,9 @@ def _unexpected(failure: BaseException) -> int:
     from netspec.diagnostics.model import Diagnostic
 
     if isinstance(failure, ModuleNotFoundError) and failure.name and not failure.name.startswith("netspec"):
-        extra = "torch" if failure.name == "torch" else failure.name
-        helps = (f"pip install 'netspec-lang[{extra}]'" if extra == "torch" else f"pip install {extra}",)
-        complain([Diagnostic("NS016", f"this needs the package `{failure.name}`, which is not installed", helps=helps)])
+        package = failure.name.partition(".")[0]
+        helps = (f"pip install 'netspec-lang[{_EXTRAS[package]}]'" if package in _EXTRAS else f"pip install {package}",)
+        complain([Diagnostic("NS016", f"this needs the package `{package}`, which is not installed", helps=helps)])
         return 3
     if isinstance(failure, OSError):
         complain([Diagnostic("NS017", f"{failure.filename or 'the system'}: {failure.strerror or failure}")])

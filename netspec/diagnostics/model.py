@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import field
 
-from netspec.record import record
+from netspec.record import draft, record
 from netspec.source import Place
 
 
@@ -52,7 +52,7 @@ class Diagnostic:
         return f"{where}{self.severity.value}[{self.code}]: {self.message}"
 
 
-@dataclass(slots=True)
+@draft
 class Report:
     """The findings of one compilation, in the order in which they were made."""
 

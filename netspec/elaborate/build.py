@@ -5,14 +5,14 @@ Knows nothing of text but the places that it is handed. Labels are decided here,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Any, Literal
 
 from netspec import graph as g
 from netspec.limits import Limits
 from netspec.op import Initializer, Need, Needs, Operator, Reject, Weight
-from netspec.record import record
+from netspec.record import draft, record
 from netspec.sizes.dim import Size, evaluate, show
 from netspec.sizes.solve import Condition
 from netspec.sizes.tensor import TensorType
@@ -33,7 +33,7 @@ class DuplicateLabel(Exception):
         super().__init__(path)
 
 
-@dataclass(slots=True)
+@draft
 class ScopeDraft:
     """A module under construction; see `graph.Scope`."""
 
@@ -47,7 +47,7 @@ class ScopeDraft:
     place: Place | None = None
 
 
-@dataclass(slots=True)
+@draft
 class FrameDraft:
     """One application of a scope under construction. `labels` are those taken in it: True where made, not written."""
 
@@ -81,7 +81,7 @@ class Typed:
     needs: tuple[Need, ...]
 
 
-@dataclass(slots=True)
+@draft
 class NodeDraft:
     """A node under construction; see `graph.Node`."""
 
@@ -95,7 +95,7 @@ class NodeDraft:
     place: Place
 
 
-@dataclass(slots=True)
+@draft
 class RequirementDraft:
     """A condition with its reason, node and place; see `graph.Requirement`."""
 

@@ -34,6 +34,9 @@ from netspec.op import Operator
 from netspec.source import Place
 from netspec.syntax import tree
 
+#: values of the language whose `repr` says everything about them
+_PLAIN = frozenset((int, float, bool, str, type(None)))
+
 
 class Calls(Application):
     """Names, calls and the binding of arguments."""
@@ -196,6 +199,8 @@ class Calls(Application):
 
     def _defaults_for(self, operator: type[Operator], env: Environment) -> tuple[tuple[tree.Argument, Any], ...]:
         """What `default` statements say of an operator where its name is written (not where it is applied)."""
+        if not env.has_defaults():
+            return ()
         return tuple(pair for name in (operator.NAME, *operator.ALIASES) for pair in env.defaults_of(name))
 
     def _gather(
@@ -250,10 +255,23 @@ class Calls(Application):
             else:
                 values[name] = self._field(value, marks.get(name, place))
         try:
-            made = operator(**values)
+            made = self._operator(operator, values)
         except ValidationError as error:
             self._invalid(operator, error, values, marks, place)
         return OperatorLayer(made, place, tuple(tensors), init, tuple(marks.items()))
+
+    def _operator(self, operator: type[Operator], values: dict[str, Any]) -> Operator:
+        """The operator with these arguments, the same object for the same ones: later stages go by identity.
+
+        The arguments' text tells them apart, for 1, 1.0 and True are equal, as are 0.0 and -0.0.
+        """
+        if not all(type(value) in _PLAIN for value in values.values()):
+            return operator(**values)
+        key = operator, repr(values)
+        made = self.operators.get(key)
+        if made is None:
+            made = self.operators[key] = operator(**values)
+        return made
 
     def _field(self, value: Any, place: Place) -> Any:
         """A value of the language as an operator's field takes it."""

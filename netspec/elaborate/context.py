@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from netspec.diagnostics.model import Mark, Report
 from netspec.elaborate.build import Builder, FrameDraft, TooLarge
 from netspec.elaborate.values import POISON, Definition, OperatorLayer, Tensor
 from netspec.limits import Limits
+from netspec.op import Operator
+from netspec.record import draft
 from netspec.source import Place
 from netspec.syntax import tree
 
@@ -21,7 +23,7 @@ class Failed(Exception):
     """An expression could not be evaluated; the reason has been reported. Caught where its statement stands."""
 
 
-@dataclass(slots=True)
+@draft
 class Activation:
     """A block or net while its body runs: its frame, what is to be bound by `input`, and what `output` has given."""
 
@@ -35,7 +37,7 @@ class Activation:
     broken: bool = False  # some statement could not be read: what it would have done is not held against the rest
 
 
-@dataclass(slots=True)
+@draft
 class Deferred:
     """An `expect` that needs the finished network (`params`, `macs`, `receptive_field`)."""
 
@@ -44,7 +46,7 @@ class Deferred:
     scope: int
 
 
-@dataclass(slots=True)
+@draft
 class InitRequest:
     """An initializer that was written: for one label (`init = …`), or by a rule for all that its selector matches."""
 
@@ -71,6 +73,7 @@ class Context:
         self.rules: list[InitRequest] = []
         self.layer_inits: dict[str, Any] = {}
         self.layers: dict[Any, OperatorLayer] = {}
+        self.operators: dict[tuple[type[Operator], str], Operator] = {}
         self.entered: set[int] = set()
         self.typical_values: dict[str, int] = {}
         self._steps = 0

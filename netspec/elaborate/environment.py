@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from netspec.record import draft
 from netspec.source import Source
 from netspec.syntax import tree
 
 MISSING = object()
 
 
-@dataclass(slots=True, eq=False)
+@draft
 class Environment:
     """One lexical scope: a file, a block's body, or a comprehension. `for` and `if` open none.
 
@@ -44,6 +45,8 @@ class Environment:
 
     def defaults_of(self, callee: str) -> list[tuple[tree.Argument, Any]]:
         """The default arguments stated for `callee`, outermost scope first."""
+        if not self.has_defaults():
+            return []
         chain: list[Environment] = []
         here: Environment | None = self
         while here is not None:
@@ -51,6 +54,15 @@ class Environment:
                 chain.append(here)
             here = here.parent
         return [pair for scope in reversed(chain) for pair in scope.defaults.get(callee, ())]
+
+    def has_defaults(self) -> bool:
+        """Whether any `default` statement is in force here."""
+        here: Environment | None = self
+        while here is not None:
+            if here.defaults:
+                return True
+            here = here.parent
+        return False
 
     def child(self) -> Environment:
         """A scope inside this one."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Callable, Iterator
 
 from netspec import graph as g
+from netspec.collector import paused
 from netspec.diagnostics.model import Report
 from netspec.elaborate.build import TooLarge
 from netspec.elaborate.context import Activation, Deferred, Failed
@@ -17,6 +17,7 @@ from netspec.elaborate.initial import Initialization
 from netspec.elaborate.modules import Modules
 from netspec.elaborate.values import POISON, BlockLayer, Definition, Native, Tensor, Tensors, describe
 from netspec.limits import Limits
+from netspec.record import draft
 from netspec.sizes.dim import SizeTooLarge
 from netspec.source import Place
 from netspec.syntax import tree
@@ -133,7 +134,7 @@ class Expander(Initialization):
             pass
 
 
-@dataclass(slots=True)
+@draft
 class Expansion:
     """The outcome: a graph (None where the spec is too broken for one), and what is still to be decided with it."""
 
@@ -173,7 +174,7 @@ def expand(
     """One net of a file as a graph. Never raises on a bad spec: errors are in the report, and the graph is then None."""
     expander = Expander(report, limits)
     expander.typical_values = dict(sizes)
-    with _room_to_recurse():
+    with _room_to_recurse(), paused():
         try:
             modules = Modules(report, limits, expander.default_pairs, expander.run)
             env = modules.enter(module)

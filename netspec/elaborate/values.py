@@ -6,11 +6,11 @@ the rest: tensors (a value of the graph under construction) and layers (somethin
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Callable, Union
 
 from netspec.op import Operator
-from netspec.record import record
+from netspec.record import draft, record
 from netspec.sizes.tensor import TensorType
 from netspec.source import Place
 from netspec.syntax import tree
@@ -48,7 +48,7 @@ class Tensors:
     items: tuple[Tensor | Poison, ...]
 
 
-@dataclass(slots=True)
+@draft
 class Family:
     """`e` after `e[0] = …`: values by index."""
 
@@ -146,7 +146,7 @@ class Labelled:
     place: Place
 
 
-@dataclass(slots=True, eq=False)
+@draft
 class SharedLayer:
     """`layer f = L`: one set of weights. `path` is the label under which they are stored, `frame` where it was made."""
 

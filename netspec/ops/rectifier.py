@@ -123,6 +123,8 @@ class PRelu(Activation):
 
     def onnx(self, site: Site) -> OnnxTerm:
         slope = per_channel(Own("weight"), site.input.rank) if self.per_channel else Own("weight")
+        if site.input.rank == 0:
+            slope = op("Squeeze", slope)  # an axis of the slope must have one of the input
         return op("PRelu", In(), slope)
 
 

@@ -23,7 +23,8 @@ def read_array(path: str, shape: tuple[int | None, ...], normalize: str = "none"
     """The array in a file (`file.npz:name` and `file.h5:name` pick one of several); an image becomes [1, C, H, W] in [0, 1].
 
     `shape` is what the network's input asks, None where a size is open: an image is read with that many channels and
-    resized where its height and width are given. Raises `Refusal` (NS711 to NS713).
+    resized where its height and width are given. `normalize` is `none`, or `imagenet` for (x - mean) / std of each channel.
+    Raises `Refusal` (NS711 to NS713).
     """
     file, _, member = path.rpartition(":") if ":" in path and not os.path.exists(path) else (path, "", "")
     kind = os.path.splitext(file)[1].lower()
@@ -102,7 +103,8 @@ def _first_line(error: BaseException) -> str:
 
 
 def write_arrays(path: str, arrays: dict[str, Any]) -> None:
-    """Write results to `.npz`, or a single one to `.npy` or `.png` (its first item: one channel, or the largest of several)."""
+    """Write results, atomically, to `.npz`, or a single one to `.npy` or `.png` (its first item: one channel, or the largest of
+    several). Raises `Refusal`: NS712 for another ending or shape, NS020 where the file cannot be written."""
     import io
 
     import numpy as np

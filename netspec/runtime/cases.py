@@ -30,7 +30,9 @@ class Case:
 
 
 def accepts(graph: Graph, sizes: dict[str, int]) -> bool:
-    """Whether every condition on the open sizes holds, and every value has a positive size on every axis."""
+    """Whether every condition on the open sizes holds, and every value has a positive size on every axis.
+
+    `sizes` must have every open size of the graph."""
     if not all(r.condition.at(sizes) for r in graph.requirements):
         return False
     return all(evaluate(s, sizes) > 0 for v in graph.values for s in v.shape if not isinstance(s, int))
@@ -90,7 +92,8 @@ def _accepted(graph: Graph, name: str, start: int, count: int = 4) -> list[int]:
 
 
 def inputs(graph: Graph, sizes: dict[str, int], character: str, seed: int = 0) -> dict[str, "np.ndarray"]:
-    """Arrays for all inputs, by name."""
+    """Arrays for all inputs, by name, in their shapes at these sizes. The same seed gives the same arrays; integers are indices
+    of the smallest table that the network looks them up in."""
     import numpy as np
 
     rng = np.random.default_rng(seed)

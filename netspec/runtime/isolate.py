@@ -13,7 +13,8 @@ LABEL = "layer"
 
 def isolate(graph: g.Graph, node: g.Node, sizes: dict[str, int]) -> g.Graph:
     """The node alone. Its inputs' open sizes become fresh names, so that one build serves all sizes; an operator that holds
-    open sizes itself (`reshape`), or that only works out for related ones, is built for `sizes` instead."""
+    open sizes itself (`reshape`), or that only works out for related ones, is built for `sizes` instead. Its stored tensors are
+    called `layer.weight` and so on."""
     types = graph.types(node.inputs)
     if not any(_holds_size(getattr(node.op, name)) for name in type(node.op).model_fields):
         try:

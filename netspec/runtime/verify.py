@@ -7,8 +7,10 @@ multiple of PyTorch's own. The first node that fails, in order, is the culprit.
 
 from __future__ import annotations
 
+import re
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 from netspec.graph import Graph, Node
 from netspec.runtime.cases import CHARACTERS, Case, Revealing, inputs, size_cases
@@ -78,8 +80,9 @@ def verify(
 ) -> Verdict:
     """Compare over `count` assignments of the open sizes, each with another batch from one build.
 
-    `weights` maps a stored tensor of the graph to its array (default: values made to hide nothing). `nodes` False
-    leaves out the comparison node by node.
+    `weights` maps a stored tensor of the graph to its array (default: values made to hide nothing). `sizes` replaces the
+    assignments (`[{"N": 2, "H": 64, "W": 48}]`), `batches` those of the batch. `nodes` False leaves out the comparison node by
+    node. Comparing stops at the first case that differs. Raises `Refusal` as building and running do (NS70x, NS73x).
     """
     array_of = weights or Revealing(seed).array
     arrays = {t.name: array_of(t) for t in graph.weights}
@@ -110,11 +113,12 @@ class _Pair:
         from netspec.runtime.session import Session
 
         source = write_source(graph)
-        self.single, self.double = build_module(source, graph), build_module(source, graph)
+        self.single = build_module(source, graph)
+        with _default_double():
+            self.double = build_module(_widened(source), graph).double()
         for module in (self.single, self.double):
             load_weights(module, arrays)
             module.eval()
-        self.double.double()
         self.names = [p.name for p in graph.inputs]
         self.model = model_bytes(graph, Arrays(arrays), OnnxOptions(opset=opset))
         self.session = Session(self.model, provider="cpu", optimize=optimize)
@@ -123,17 +127,38 @@ class _Pair:
         """Outputs in PyTorch."""
         import torch
 
-        module = self.double if double else self.single
+        given = [torch.from_numpy(a) for a in arrays]
         with torch.no_grad():
-            given = [torch.from_numpy(a) for a in arrays]
-            given = [t.double() if double and t.is_floating_point() else t for t in given]
-            found = module(*given)
+            if double:
+                with _default_double():
+                    found = self.double(*(t.double() if t.is_floating_point() else t for t in given))
+            else:
+                found = self.single(*given)
         outputs = found if isinstance(found, (tuple, list)) else [found]
         return [o.detach().numpy() for o in outputs]
 
     def run_onnx(self, arrays: list["np.ndarray"]) -> list["np.ndarray"]:
         """Outputs in onnxruntime."""
         return list(self.session.run(dict(zip(self.names, arrays))).values())
+
+
+@contextmanager
+def _default_double() -> Iterator[None]:
+    """Floats that torch makes of integers are float64 here."""
+    import torch
+
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def _widened(source: str) -> str:
+    """Generated source that casts to float64 wherever it casts to a narrower float."""
+    source = re.sub(r"\.(float|half|bfloat16)\(\)", ".double()", source)
+    return re.sub(r"\btorch\.(float32|float16|bfloat16)\b", "torch.float64", source)
 
 
 def _compare_nodes(

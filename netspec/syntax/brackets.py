@@ -5,8 +5,9 @@ Braces are stronger than the brackets of expressions: a `}` ends whatever is ope
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from netspec.record import draft
 from netspec.syntax.lexer import BREAKS, CLOSERS, LEADING, OPENERS, Token
 
 TEXT = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
@@ -16,7 +17,7 @@ _GOES_ON = frozenset(OPENERS) | set("COMMA EQUAL PLUS MINUS STAR SLASH CARET COM
 _JOINS = frozenset("COMMA PLUS MINUS STAR SLASH CARET COMPARE CONCAT AND OR DOT _ARROW _ELSE EQUAL".split()) | CLOSERS | OPENERS.keys()
 
 
-@dataclass(slots=True)
+@draft
 class Repairs:
     """What was done: `unclosed` pairs an opening bracket with the token put in for it; `offsets` are all places."""
 
@@ -24,11 +25,17 @@ class Repairs:
     mismatched: list[tuple[Token, Token]] = field(default_factory=list)
     surplus: list[Token] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
+    guessed: list[int] = field(default_factory=list)  # those of ( ) [ ], whose statements can only be guessed at
 
 
 def balance(tokens: list[Token], nesting: int, repairs: Repairs) -> list[Token]:
     """The tokens with every bracket closed, no closing one left over, and what is nested too deep as one DEEP token."""
     return _Balancer(tokens, nesting, repairs).run()
+
+
+def _column(line_end: Token) -> int:
+    """The indentation of the line that begins behind a line end."""
+    return len(line_end.text) - line_end.text.rfind("\n") - 1
 
 
 def _unclosed(tokens: list[Token]) -> set[int]:
@@ -42,7 +49,7 @@ def _unclosed(tokens: list[Token]) -> set[int]:
     indentation = 0
     for index, token in enumerate(tokens):
         if token.kind == "_NEWLINE":
-            indentation = len(token.text) - token.text.rfind("\n") - 1
+            indentation = _column(token)
         elif token.kind in OPENERS:
             stack.append((index, indentation))
         elif token.kind == "RBRACE":
@@ -53,12 +60,36 @@ def _unclosed(tokens: list[Token]) -> set[int]:
                 if tokens[index - 1].kind == "_NEWLINE" and indentation < column:
                     dedented.append(opener)
         elif token.kind in CLOSERS and stack and tokens[stack[-1][0]].kind != "LBRACE":
-            stack.pop()
+            inside = _closed_inside(tokens, index, [i for i, _ in stack])
+            if inside is not None:
+                lost.update(i for i, _ in stack[len(stack) - inside :])
+                del stack[len(stack) - inside - 1 :]
     for index, _ in stack:
         inner = min((i for i in dedented if i > index), default=index) if tokens[index].kind == "LBRACE" else index
         dedented = [i for i in dedented if i > inner]
         lost.add(inner)
     return lost
+
+
+def _closed_inside(tokens: list[Token], index: int, stack: list[int]) -> int | None:
+    """How many open brackets a closing one leaves unclosed inside the one that it closes; None where it closes nothing.
+
+    `f([a)` leaves one. In `f(a])` the `]` is too much, for the right one follows; in `f(a]` it is a slip for `)`.
+    """
+    closer = tokens[index].kind
+    for depth, opener in enumerate(reversed(stack)):
+        if tokens[opener].kind == "LBRACE":
+            break
+        if OPENERS[tokens[opener].kind] == closer:
+            return depth
+    open_since = 0
+    for token in tokens[index + 1 :]:
+        if token.kind in BREAKS or token.kind in ("LBRACE", "RBRACE"):
+            return 0
+        if not open_since and token.kind in CLOSERS:
+            return None if token.kind == OPENERS[tokens[stack[-1]].kind] else 0
+        open_since += (token.kind in OPENERS) - (token.kind in CLOSERS)
+    return 0
 
 
 class _Balancer:
@@ -77,7 +108,7 @@ class _Balancer:
             if token.kind in OPENERS:
                 self._open(index, token)
             elif token.kind in CLOSERS:
-                self._close(token)
+                self._close(index, token)
             else:
                 if token.kind in BREAKS:
                     self._line_end(index)
@@ -97,7 +128,7 @@ class _Balancer:
             self.out.append(Token("DEEP", token.text, token.start, token.end))
         self._put(token)
 
-    def _close(self, token: Token) -> None:
+    def _close(self, index: int, token: Token) -> None:
         if token.kind == "RBRACE":
             while self.stack and (self._top().kind != "LBRACE" or self.stack[-1] in self.lost):
                 self._insert_closer()
@@ -105,16 +136,31 @@ class _Balancer:
             if self.forced and token.kind == "RBRACE":
                 self.forced -= 1
                 return
-            self.repairs.surplus.append(token)
-            self.repairs.offsets.append(token.start)
+            self._drop(token)
             return
+        inside = _closed_inside(self.tokens, index, self.stack) if token.kind != "RBRACE" else 0
+        if inside is None:
+            self._drop(token)
+            return
+        for _ in range(inside):
+            self._insert_closer()
         opener = self._top()
         expected = OPENERS[opener.kind]
         if expected != token.kind:
             self.repairs.mismatched.append((opener, token))
-            self.repairs.offsets.append(token.start)
+            self._note(token.start, token.kind)
         self._put(Token(expected, token.text, token.start, token.end))
         self.stack.pop()
+
+    def _drop(self, closer: Token) -> None:
+        """Leave a closing bracket out, and report it."""
+        self.repairs.surplus.append(closer)
+        self._note(closer.start, closer.kind)
+
+    def _note(self, offset: int, kind: str) -> None:
+        self.repairs.offsets.append(offset)
+        if kind != "RBRACE":
+            self.repairs.guessed.append(offset)
 
     def _top(self) -> Token:
         return self.tokens[self.stack[-1]]
@@ -128,7 +174,7 @@ class _Balancer:
         closer = Token(kind, "", place, place)
         self._put(closer)
         self.stack.pop()
-        self.repairs.offsets.append(place)
+        self._note(place, kind)
         if index in self.lost:
             self.repairs.unclosed.append((opener, closer))
         elif kind == "RBRACE":
@@ -143,12 +189,20 @@ class _Balancer:
         word = following.text if following.kind == "NAME" and after not in ("EQUAL", "COMMA", "RPAR", "RSQB") else ""
         if self._top().kind != "LBRACE" and any(i in self.lost for i in self._innermost()):
             previous = self.out[-1].kind if self.out else ""
-            if word in LEADING or following.kind == "RBRACE" or (previous not in _GOES_ON and following.kind not in _JOINS):
+            binds = after == "EQUAL" and _column(self.tokens[index]) <= self._column_of(self.stack[-1])
+            ends = previous not in _GOES_ON and following.kind not in _JOINS
+            if word in LEADING or following.kind == "RBRACE" or binds or ends:
                 while self.stack and self._top().kind != "LBRACE":
                     self._insert_closer()
         if self.lost_brace and word in _TOP and any(i in self.lost for i in self.stack):
             while self.stack:
                 self._insert_closer()
+
+    def _column_of(self, index: int) -> int:
+        """The indentation of the line in which a token stands."""
+        while index and self.tokens[index].kind != "_NEWLINE":
+            index -= 1
+        return _column(self.tokens[index])
 
     def _innermost(self) -> list[int]:
         """The brackets of expressions that are open, up to the nearest brace."""

@@ -7,10 +7,10 @@ The steps, each in a module of its own: `tables` (the grammar, as an automaton),
 
 from __future__ import annotations
 
-import gc
 from bisect import bisect_left
 from collections.abc import Callable
 
+from netspec.collector import paused
 from netspec.diagnostics.model import Mark, Report
 from netspec.limits import DEFAULT_LIMITS, Limits
 from netspec.source import Place, Source
@@ -21,6 +21,7 @@ from netspec.syntax.lexer import OPENERS, Token, collapse_raw, layout, scan
 from netspec.syntax.machine import Machine
 from netspec.syntax.mistakes import Situation, explain, header_without_brace
 from netspec.syntax.placement import settle
+from netspec.syntax.repaired import unguessed
 from netspec.syntax.tables import Tables, load_tables
 
 
@@ -34,14 +35,9 @@ def parse(source: Source, report: Report, limits: Limits = DEFAULT_LIMITS) -> tr
         message = f"the file has {size:,} bytes; at most {limits.file_bytes:,} are read (limit `file_bytes`)"
         report.error("NS003", message, Place(source, 0, 0))
         return tree.Module(source, (tree.Hole(Place(source, 0, len(source.text))),))
-    collects = gc.isenabled()
-    gc.disable()  # a tree has no cycles, and walking it again and again while it grows costs a third of the time
-    try:
+    with paused():
         parser = _Parser(source, limits)
         module = parser.module()
-    finally:
-        if collects:
-            gc.enable()
     in_order = sorted(parser.findings.diagnostics, key=lambda found: found.place.start if found.place else 0)
     report.diagnostics += in_order[: limits.diagnostics]
     return module
@@ -58,6 +54,7 @@ class _Parser:
         self.builder = Builder(source, self.findings, limits, self.interpolated)
         self.actions = [self.builder.action(rule.action) for rule in self.tables.rules]
         self.repaired: list[int] = []  # where a bracket was put in or left out, in order
+        self.guessed: list[int] = []  # those among them whose statement may mean something else
         self.surplus: list[Token] = []  # closing braces with nothing to close, not yet reported
         self.misleading = False  # whether a brace is missing or too much, so that nobody knows what stands where
 
@@ -68,7 +65,8 @@ class _Parser:
         statements = Machine(self.tables, self.actions, self).run(tokens, "module")
         for brace in self.surplus:
             self._surplus(brace)
-        body, doc = settle(statements, self.findings, trust=not self.misleading)
+        read = unguessed(statements, self.guessed) if self.guessed else statements
+        body, doc = settle(read, self.findings, trust=not self.misleading)
         return tree.Module(self.source, body, doc)
 
     def interpolated(self, start: int, end: int) -> tree.Expr:
@@ -120,6 +118,7 @@ class _Parser:
     # ------------------------------------------------------------------------------------------------- brackets
     def _report_repairs(self, repairs: Repairs) -> None:
         self.repaired = sorted(self.repaired + repairs.offsets)
+        self.guessed = sorted(self.guessed + repairs.guessed)
         self.misleading |= any(token.kind == "LBRACE" for token, _ in repairs.unclosed) or any(t.kind == "RBRACE" for t in repairs.surplus)
         for opener, closer in repairs.unclosed[: self.limits.diagnostics]:
             message = f"`{opener.text}` is never closed"

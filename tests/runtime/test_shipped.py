@@ -17,8 +17,8 @@ torch = pytest.importorskip("torch")
 
 #: one of every family whose nodes are quickly run
 QUICK = [
-    "zoo.alexnet:alexnet", "zoo.autoencoder:autoencoder", "zoo.dilated:context_basic", "zoo.lenet:lenet5", "zoo.perceptron:mlp",
-    "zoo.perceptron:nand", "zoo.resnet:resnet20", "zoo.resnet:resnet18", "zoo.squeezenet:squeezenet1_1", "zoo.unet:unet", "zoo.vgg:vgg11_bn",
+    "zoo.autoencoder:autoencoder", "zoo.dilated:context_basic", "zoo.lenet:lenet5", "zoo.perceptron:mlp",
+    "zoo.perceptron:nand", "zoo.resnet:resnet20", "zoo.resnet:resnet18", "zoo.squeezenet:squeezenet1_1", "zoo.unet:unet",
 ]  # fmt: skip
 
 
@@ -33,7 +33,7 @@ def test_pytorch_and_onnxruntime_agree(spec: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spec", ["zoo.densenet:densenet121", "zoo.googlenet:googlenet", "zoo.mobilenet:mobilenet_v2", "zoo.unet:unet_valid"])
+@pytest.mark.parametrize("spec", ["zoo.densenet:densenet121", "zoo.googlenet:googlenet", "zoo.mobilenet:mobilenet_v2"])
 def test_whole_runs_agree(spec: str) -> None:
     """Networks of many nodes: end to end only, optimized and not."""
     verdict = verify(netspec.load(spec).graph, nodes=False)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from netspec.backends.onnx.model import OnnxModel, Operation
 from netspec.backends.weights import Piece, Weights
 from netspec.graph import Tensor
+from netspec.record import record
 
 #: For each operation that a norm may be folded into: the axis of its weight that runs over the output channels.
 _FOLDABLE = {"Conv": 0, "ConvTranspose": 1, "Gemm": 0}
@@ -90,7 +91,7 @@ def _rebuilt(model: OnnxModel, nodes: list[Operation | None], added: Mapping[str
     return replace(model, nodes=kept, weights=list(weights.values()), values=[value for value in model.values if value[0] in made])
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Recipe:
     """What one folded layer is computed from: its weight and bias, and the norm's scale, shift, mean and variance."""
 
@@ -120,7 +121,7 @@ class _Recipe:
         return folded.astype("float32")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Folded(Weights):
     """The weights of a model whose norms were folded."""
 

@@ -14,6 +14,7 @@ from netspec.backends.onnx.model import NO_ATTRIBUTES, Attributes, OnnxModel, Op
 from netspec.diagnostics.model import Refusal
 from netspec.graph import Graph, Node
 from netspec.op import Reject, Site, Weight
+from netspec.sizes.tensor import TensorType
 from netspec.terms import Const, In, OnnxTerm, Op, Out, Own, SizeScalar, SizeVec
 
 
@@ -30,7 +31,8 @@ class _Lowering:
 
     def __init__(self, graph: Graph, opset: int) -> None:
         self.graph, self.opset = graph, opset
-        self.types = [value.type for value in graph.values]
+        kinds: dict[tuple[str, Any], TensorType] = {}  # one object for each type, so that `_terms` may go by identity
+        self.types = [kinds.get((v.dtype, v.shape)) or kinds.setdefault((v.dtype, v.shape), v.type) for v in graph.values]
         self.own = [
             Weight(w.local, w.shape, w.init, w.fan_in, w.fan_out, w.dtype, w.trainable, w.role)  # as operators know them
             for w in graph.weights
@@ -50,13 +52,14 @@ class _Lowering:
         self.constants = Constants(self.model, self.unique)
         self.extents = Extents(self.model, self.constants, self.unique)
         self.read: set[int] = set()
-        self.encoded: dict[str, Attributes] = {}
+        self.node_names: set[str] = set()
+        self.terms: dict[tuple[int, ...], tuple[OnnxTerm, ...]] = {}
+        self.encoded: dict[int | str, Attributes] = {}
 
     def run(self) -> OnnxModel:
         """Lower every node in order, then tie the outputs."""
-        node_names: set[str] = set()
         for node in self.graph.nodes:
-            self._node(node, node_names)
+            self._node(node)
         for port in self.graph.outputs:
             if self.names[port.value] != port.name:  # an input or another output under a second name
                 self.model.nodes.append(Operation("Identity", (self.names[port.value],), (port.name,), f"{port.name}/Identity"))
@@ -76,28 +79,82 @@ class _Lowering:
         """The call's attributes."""
         if not op.attributes:
             return NO_ATTRIBUTES
-        key = repr(op.attributes)  # not the tuple itself: 1, 1.0 and True are equal, as are 0.0 and -0.0
-        if key not in self.encoded:
-            self.encoded[key] = Attributes(op.attributes)
-        return self.encoded[key]
+        known = self.encoded.get(id(op))
+        if known is None:
+            key = repr(op.attributes)  # not the tuple itself: 1, 1.0 and True are equal, as are 0.0 and -0.0
+            if key not in self.encoded:
+                self.encoded[key] = Attributes(op.attributes)
+            known = self.encoded[id(op)] = self.encoded[key]
+        return known
 
-    def _node(self, node: Node, node_names: set[str]) -> None:
-        own = tuple(self.own[number] for number in node.weights)
-        site = Site(tuple(map(self.types.__getitem__, node.inputs)), tuple(map(self.types.__getitem__, node.outputs)), own, self.opset)
-        try:
-            terms = node.op.onnx(site)
-        except Reject as error:  # what this opset cannot say
-            raise _refusal(node, error) from None
-        terms = terms if isinstance(terms, tuple) else (terms,)
-        flat = _Flattening(self, node, site, node_names)
-        for number, term in zip(node.outputs, terms):
+    def own_name(self, node: Node, local: str) -> str:
+        """The full name of a tensor that a node stores, which is noted as read."""
+        for number in node.weights:
+            weight = self.graph.weights[number]
+            if weight.local == local:
+                self.read.add(number)
+                return weight.name
+        raise KeyError(f"{node.op.NAME} has no tensor {local!r}")
+
+    def node_name(self, name: str) -> str:
+        """`name`, or with a number where another node has it already."""
+        chosen, count = name, 1
+        while chosen in self.node_names:
+            count += 1
+            chosen = f"{name}_{count}"
+        self.node_names.add(chosen)
+        return chosen
+
+    def _node(self, node: Node) -> None:
+        terms = self._terms(node)
+        for number in node.outputs:
             if number not in self.wanted:
                 self.wanted[number] = self.unique(self.graph.values[number].name)
+        if len(terms) == 1 and _is_plain(terms[0]):
+            self._plain(node, terms[0])
+            return
+        flat = _Flattening(self, node)
+        for number, term in zip(node.outputs, terms):
             flat.want(term, self.wanted[number])
         for number, term in zip(node.outputs, terms):
-            self.names[number] = name = flat.name(term)
-            if name == self.wanted[number] and number not in self.ports:
-                self.model.values.append((name, self.types[number]))
+            self._named(number, flat.name(term))
+
+    def _terms(self, node: Node) -> tuple[OnnxTerm, ...]:
+        """What the node's operator says. A network applies few operators to few types: each pair is asked once.
+
+        By identity, for equal is not the same (1, 1.0 and True). All terms are kept, so that an id is that of one term only.
+        """
+        inputs = tuple(map(self.types.__getitem__, node.inputs))
+        key = id(node.op), *map(id, inputs)
+        terms = self.terms.get(key)
+        if terms is None:
+            own = tuple(self.own[number] for number in node.weights)
+            try:
+                said = node.op.onnx(Site(inputs, tuple(map(self.types.__getitem__, node.outputs)), own, self.opset))
+            except Reject as error:  # what this opset cannot say
+                raise _refusal(node, error) from None
+            terms = self.terms[key] = said if isinstance(said, tuple) else (said,)
+        return terms
+
+    def _plain(self, node: Node, op: Op) -> None:
+        """Write an operator that is one call of its inputs and weights, as most are: nothing to share, nothing to compute."""
+        number = node.outputs[0]
+        inputs = tuple(
+            self.names[node.inputs[term.index]] if type(term) is In else self.own_name(node, term.name)  # type: ignore[union-attr]
+            for term in op.inputs
+        )
+        outputs = (self.wanted[number],)
+        self.model.nodes.append(Operation(op.op_type, inputs, outputs, self.node_name(node.name), self.attributes(op)))
+        self._named(number, outputs[0])
+
+    def _named(self, number: int, name: str) -> None:
+        self.names[number] = name
+        if name == self.wanted[number] and number not in self.ports:
+            self.model.values.append((name, self.types[number]))
+
+
+def _is_plain(term: OnnxTerm) -> bool:
+    return type(term) is Op and term.outputs == 1 and not term.domain and all(type(i) is In or type(i) is Own for i in term.inputs)
 
 
 def _refusal(node: Node, error: Reject) -> Refusal:
@@ -108,8 +165,8 @@ def _refusal(node: Node, error: Reject) -> Refusal:
 class _Flattening:
     """The nodes of one operator. Equal calls are written once; a name is `wanted` for what the operator puts out."""
 
-    def __init__(self, lowering: _Lowering, node: Node, site: Site, node_names: set[str]) -> None:
-        self.lowering, self.node, self.site, self.node_names = lowering, node, site, node_names
+    def __init__(self, lowering: _Lowering, node: Node) -> None:
+        self.lowering, self.node = lowering, node
         self.wanted: dict[tuple[int, int], str] = {}
         self.done: dict[int, tuple[str, ...]] = {}
         self.calls: dict[tuple[Any, ...], tuple[str, ...]] = {}
@@ -128,7 +185,7 @@ class _Flattening:
         if isinstance(term, Op):
             return self._call(term)[0]
         if isinstance(term, Own):
-            return self._own(term.name)
+            return self.lowering.own_name(self.node, term.name)
         if isinstance(term, Out):
             return self._call(term.op)[term.index]
         if isinstance(term, Const):
@@ -138,14 +195,6 @@ class _Flattening:
         if isinstance(term, SizeScalar):
             return self.lowering.extents.scalar(term.size, term.dtype)
         raise TypeError(f"{self.node.op.NAME} was lowered to {term!r}, which is no ONNX term")
-
-    def _own(self, local: str) -> str:
-        for number in self.node.weights:
-            weight = self.lowering.graph.weights[number]
-            if weight.local == local:
-                self.lowering.read.add(number)
-                return weight.name
-        raise KeyError(f"{self.node.op.NAME} has no tensor {local!r}")
 
     def _call(self, op: Op) -> tuple[str, ...]:
         if (known := self.done.get(id(op))) is not None:
@@ -164,7 +213,7 @@ class _Flattening:
     def _write(self, op: Op, inputs: tuple[str, ...], attributes: Attributes) -> tuple[str, ...]:
         model, wanted = self.lowering.model, self.wanted
         last = any((id(op), index) in wanted for index in range(op.outputs))
-        name = self._node_name(self.node.name if last else f"{self.node.name}/{op.op_type}")
+        name = self.lowering.node_name(self.node.name if last else f"{self.node.name}/{op.op_type}")
         results = tuple(
             wanted.get((id(op), index)) or self.lowering.unique(f"{self.node.name}/{op.op_type}" + (f".{index}" if index else ""))
             for index in range(op.outputs)
@@ -174,20 +223,12 @@ class _Flattening:
             model.domains.add(op.domain)
         return results
 
-    def _node_name(self, name: str) -> str:
-        chosen, count = name, 1
-        while chosen in self.node_names:
-            count += 1
-            chosen = f"{name}_{count}"
-        self.node_names.add(chosen)
-        return chosen
-
     def _inputs(self, op: Op) -> tuple[OnnxTerm | None, ...]:
         """The call's inputs; a Reshape to a shape with one open size is given -1 for it, and needs no computation."""
         if op.op_type != "Reshape" or op.domain or len(op.inputs) != 2 or not isinstance(op.inputs[1], SizeVec):
             return op.inputs
         data, sizes = op.inputs[0], list(op.inputs[1].sizes)
-        known: tuple[Any, ...] = self.site.inputs[data.index].shape if isinstance(data, In) else ()
+        known: tuple[Any, ...] = self.lowering.types[self.node.inputs[data.index]].shape if isinstance(data, In) else ()
         if 0 in sizes or dict(op.attributes).get("allowzero"):
             return op.inputs
         for axis, size in enumerate(sizes):

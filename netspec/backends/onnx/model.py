@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from netspec.backends.onnx import wire
 from netspec.graph import Tensor
+from netspec.record import draft, record
 from netspec.sizes.tensor import TensorType
 from netspec.terms import Const
 
@@ -31,7 +32,7 @@ def _encode(name: str, value: Any) -> bytes:
 NO_ATTRIBUTES = Attributes()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Operation:
     """One node; an empty input is one left out."""
 
@@ -43,7 +44,7 @@ class Operation:
     domain: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Constant:
     """A small initializer that is known now."""
 
@@ -53,7 +54,7 @@ class Constant:
     raw: bytes
 
 
-@dataclass(slots=True)
+@draft
 class OnnxModel:
     """A whole model; the weights are named, not held. `values` are the intermediate ones that carry a type."""
 

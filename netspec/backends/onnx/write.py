@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from io import BytesIO
 from math import prod
 from pathlib import Path
 from typing import BinaryIO
 
 from netspec.backends.onnx import wire
-from netspec.backends.onnx.fold import fold_norms
 from netspec.backends.onnx.lower import lower
 from netspec.backends.onnx.model import OnnxModel, Operation
 from netspec.backends.stream import Slot, write_parts
 from netspec.backends.weights import Weights
+from netspec.collector import paused
 from netspec.diagnostics.model import Refusal
 from netspec.files import write_all, write_together
 from netspec.graph import Graph, Tensor
+from netspec.record import draft, record
 from netspec.sizes.dim import Size, show
 from netspec.sizes.tensor import DTYPES, TensorType
 from netspec.version import VERSION
@@ -36,7 +37,7 @@ INLINE_BYTES = 1024
 PAGE = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OnnxOptions:
     """How a model is written. `external` None puts weights beside the model only where they do not fit into it;
     `fold` computes convolutions and linear layers with the batch norm behind them (close to, not equal to, torch's numbers)."""
@@ -77,13 +78,16 @@ def model_bytes(graph: Graph, weights: Weights, options: OnnxOptions = DEFAULT_O
 def _plan(graph: Graph, options: OnnxOptions, weights: Weights, location: str) -> _Plan:
     if options.opset not in OPSETS:
         raise Refusal("NS703", f"opset {options.opset} is not supported: choose {OPSETS[0]} to {OPSETS[-1]}", status=2)
-    model = lower(graph, options.opset)
-    if options.fold:
-        model, weights = fold_norms(model, weights)
-    return _Plan(graph, model, options, weights, location)
+    with paused():
+        model = lower(graph, options.opset)
+        if options.fold:
+            from netspec.backends.onnx.fold import fold_norms
+
+            model, weights = fold_norms(model, weights)
+        return _Plan(graph, model, options, weights, location)
 
 
-@dataclass(slots=True)
+@draft
 class _Plan:
     """Where every byte goes. `pieces` are the model's encoded stretches; a Slot among them is a weight's place."""
 

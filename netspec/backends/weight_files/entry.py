@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from netspec.diagnostics.model import Refusal
+from netspec.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Entry:
     """A tensor in a weights file. `load` reads it in its shape (bfloat16 as the uint16 of its bits), in any thread."""
 

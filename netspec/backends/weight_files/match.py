@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
 import numpy as np
@@ -13,6 +13,7 @@ from netspec.backends.weights import BLOCK, Piece, Weights
 from netspec.diagnostics.model import Refusal
 from netspec.diagnostics.nearest import nearest
 from netspec.graph import Graph, Tensor
+from netspec.record import record
 
 #: Element types that another holds without loss.
 _WIDER = {
@@ -30,7 +31,7 @@ _WIDER = {
 _SHOWN = 5
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Match:
     """What came of holding a file against a graph. `taken` says which entry each of the graph's tensors is read from.
 
@@ -119,7 +120,7 @@ def _listed(what: str, names: Sequence[str]) -> Iterator[str]:
         yield f"{what}: {', '.join(names[:_SHOWN])}{more}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stored(Weights):
     """Weights from a file that was matched; each tensor is read when it is written or asked for."""
 

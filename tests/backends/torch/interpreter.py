@@ -70,7 +70,8 @@ class _Node:
         elif how.module is not None:
             self.module = self.value(how.module).eval()
             own = {name[len(label) + 1 :]: tensor for name, tensor in state.items() if name.startswith(f"{label}.")}
-            self.module.load_state_dict(own)
+            floats = [tensor.dtype for tensor in own.values() if tensor.is_floating_point()]
+            (self.module.to(floats[0]) if floats else self.module).load_state_dict(own)
 
     def run(self) -> Any:
         if self.how.forward is None:
