@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Mapping
 
+from netspec.collector import paused
 from netspec.diagnostics.model import Diagnostic, Refusal, Report, SpecError
 from netspec.diagnostics.nearest import suggestion
 from netspec.limits import DEFAULT_LIMITS, Limits
@@ -64,6 +65,7 @@ def compile(
     return _compile(module, name, dict(arguments or {}), dict(sizes or {}), report, limits)
 
 
+@paused()
 def _compile(
     module: tree.Module, name: str, arguments: dict[str, Any], sizes: dict[str, int], report: Report, limits: Limits
 ) -> Compilation:  # fmt: skip
@@ -77,6 +79,7 @@ def _compile(
     return Compilation(module.source, module, name, expansion.graph if report.ok else None, report)
 
 
+@paused()
 def check_source(source: Source, net: str | None = None, limits: Limits = DEFAULT_LIMITS, **given: Any) -> list[Compilation]:
     """Compile every net of a source that needs no arguments (or the named one), and read every block that none of them uses."""
     from netspec.elaborate.expand import survey
@@ -246,17 +249,18 @@ class Net:
 
         return write_source(self.graph)
 
-    def torch(self, seed: int = 0, *, weights: str | None = None) -> "torch.nn.Module":
+    def torch(self, seed: int = 0, *, weights: str | None = None, allow_extern: bool = False) -> "torch.nn.Module":
         """The network as a `torch.nn.Module`: the source executed, parameters named by label, in training mode.
 
         Weights start from `seed`, bit for bit those of `onnx`, or are read strictly from a file (.safetensors, .npz, .pt).
-        Raises `Refusal`: NS620 to NS625 for a file, ModuleNotFoundError without torch.
+        The code that an `extern` names is imported only with `allow_extern`. Raises `Refusal`: NS620 to NS625 for a file, NS706
+        and NS707 for an `extern`; ModuleNotFoundError without torch.
         """
         from netspec.backends.torch_module import build_module, load_weights
         from netspec.backends.weight_files import weights_of
         from netspec.backends.weights import arrays_of
 
-        module = build_module(self.source(), self.graph)
+        module = build_module(self.source(), self.graph, allow_extern=allow_extern)
         load_weights(module, arrays_of(self.graph, weights_of(self.graph, seed, weights)))
         return module
 

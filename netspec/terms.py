@@ -97,12 +97,14 @@ class Torch:
     `module` is what stands under the operator's label (None for a pure function); `forward` the expression that
     computes the output (None means `self.label(inputs…)`). An operator of several outputs computes a tuple or list.
     `owns` says that the parameters are the operator's directly (`param`): `self.label = nn.Parameter(…)`.
+    `imports` are packages of the user's own that it needs (`extern`).
     """
 
     module: Module | None = None
     forward: "TorchTerm | None" = None
     supports: tuple[Support, ...] = ()
     owns: bool = False
+    imports: tuple[str, ...] = ()
 
 
 #: Anything that may stand in a torch expression. Plain ints, floats, bools, strings, None and tuples stand for

@@ -82,17 +82,23 @@ class Summary:
 def summarize(graph: Graph) -> Summary:
     """The summary of a graph. `parameters` counts what trains (no buffers), as torch does; one multiply-accumulate counts one,
     and bias, norms, activations and pooling count none."""
-    typical = {**graph.typical}
+    typical = {**graph.typical, **dict.fromkeys(batch_sizes(graph), 1)}
     at = _evaluator(graph, typical)
     counted: set[int] = set()
     rows = tuple(_row(graph, node, counted, at) for node in graph.nodes)
     total = sum(prod(w.shape) for w in graph.weights if w.trainable)
     asked = constraints(graph)
     return Summary(
-        net=graph.name, rows=rows, parameters=total, trainable=total, macs=sum(r.macs for r in rows), activation_bytes=peak_bytes(graph),
+        net=graph.name, rows=rows, parameters=total, trainable=total, macs=sum(r.macs for r in rows), activation_bytes=peak_bytes(graph, typical),
         inputs=tuple(_port(graph, p, asked) for p in graph.inputs), outputs=tuple(_port(graph, p, None) for p in graph.outputs),
         typical=tuple(typical.items()),
     )  # fmt: skip
+
+
+def batch_sizes(graph: Graph) -> list[str]:
+    """The open sizes that are the first axis of an input: how many samples there are at once."""
+    first = {show(graph.values[p.value].shape[0]) for p in graph.inputs if graph.values[p.value].shape}
+    return [s.name for s in graph.sizes if s.name in first]
 
 
 def _evaluator(graph: Graph, typical: dict[str, int]) -> Any:
@@ -146,9 +152,10 @@ def _port(graph: Graph, port: Any, asked: dict[str, list[str]] | None) -> dict[s
     return found
 
 
-def peak_bytes(graph: Graph) -> int:
-    """The most bytes of activations alive at once when nodes run in order and a value is dropped after its last use."""
-    at = _evaluator(graph, graph.typical)
+def peak_bytes(graph: Graph, sizes: dict[str, int]) -> int:
+    """The most bytes of activations alive at once, at these values of the open sizes, when nodes run in order and a value is
+    dropped after its last use."""
+    at = _evaluator(graph, sizes)
     sizes = [prod(at(s) for s in v.shape) * DTYPES[v.dtype] for v in graph.values]
     last: dict[int, int] = {p.value: len(graph.nodes) for p in graph.outputs}
     for index, node in enumerate(graph.nodes):

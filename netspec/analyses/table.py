@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from netspec.sizes.dim import show
 
-if TYPE_CHECKING:
-    from netspec.analyses.summary import Summary
+
+class Tabular(Protocol):
+    """What a table shows: rows, totals, ports and the sizes at which they hold (`analyses.summary.Summary`)."""
+
+    net: str
+    rows: tuple[Any, ...]
+    parameters: int
+    macs: int
+    activation_bytes: int
+    inputs: tuple[dict[str, Any], ...]
+    outputs: tuple[dict[str, Any], ...]
+    typical: tuple[tuple[str, int], ...]
 
 _HEADINGS = ("layer", "operator", "output", "parameters", "multiply-adds")
 
 
-def summary_text(summary: "Summary", width: int | None = None) -> str:
+def summary_text(summary: Tabular, width: int | None = None) -> str:
     """The layer table, then the totals, then what the sizes must satisfy."""
     width = width or shutil.get_terminal_size((110, 24)).columns
     cells = [
@@ -42,7 +52,7 @@ def _shape(shape: Any) -> str:
     return "[" + ", ".join(str(s) if isinstance(s, int) else show(s) for s in shape) + "]"
 
 
-def _totals(summary: "Summary") -> list[str]:
+def _totals(summary: Tabular) -> list[str]:
     at = ", ".join(f"{n} = {v}" for n, v in summary.typical)
     lines = [
         f"parameters     {summary.parameters:,}",

@@ -8,6 +8,8 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Mapping
 
+from netspec.diagnostics.model import Refusal
+
 if TYPE_CHECKING:
     import numpy
     from torch import nn
@@ -16,15 +18,20 @@ if TYPE_CHECKING:
     from netspec.graph import Graph
 
 
-def build_module(source: str, graph: "Graph", name: str = "") -> "nn.Module":
+def build_module(source: str, graph: "Graph", name: str = "", *, allow_extern: bool = False) -> "nn.Module":
     """An instance of the network's class, in training mode on the CPU, with storage for every tensor but *no values in it*:
     `load_weights` comes next. (Drawing torch's own initial weights only to overwrite them takes seconds for large networks.)
 
-    `source` is what `write_source` gave for `graph`; `name` what tracebacks call it.
+    `source` is what `write_source` gave for `graph`; `name` what tracebacks call it. Code that an `extern` names is imported
+    only with `allow_extern`. Raises Refusal: NS706 without, NS707 where it cannot be imported.
     """
+    _allow(graph, allow_extern)
     import torch
 
-    network = network_class(execute(source, name or graph.name))
+    try:
+        network = network_class(execute(source, name or graph.name))
+    except ImportError as error:
+        raise Refusal("NS707", f"the code that an `extern` names cannot be imported: {error}") from error
     with torch.device("meta"), _without_draws():
         module = network()
     stored = module.state_dict()
@@ -33,6 +40,14 @@ def build_module(source: str, graph: "Graph", name: str = "") -> "nn.Module":
     if _keeps_values(module):
         return network()
     return module.to_empty(device="cpu")
+
+
+def _allow(graph: "Graph", allowed: bool) -> None:
+    """Refuse to import code of the spec's author's unless the caller has said that it may run."""
+    foreign = sorted({node.op.NAME for node in graph.nodes if node.op.FAMILY == "extern"})
+    if foreign and not allowed:
+        message = f"{', '.join(foreign)}: an `extern`'s code runs only where that is allowed"
+        raise Refusal("NS706", message, helps=("`net.torch(allow_extern=True)`, once you have read it",))
 
 
 def _without_draws() -> "TorchFunctionMode":

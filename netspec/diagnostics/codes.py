@@ -117,6 +117,8 @@ CODES: dict[str, str] = {
     "NS703": "the ONNX opset is not supported",
     "NS704": "ONNX cannot express this exactly",
     "NS705": "an `extern` names no code for this target",
+    "NS706": "the code of an `extern` runs only where that is allowed",
+    "NS707": "the code of an `extern` cannot be imported",
     "NS710": "the files given do not match the network's inputs",
     "NS711": "a data file is not there",
     "NS712": "a data file is of no kind that fits",

@@ -95,15 +95,15 @@ class Calls(Application):
         self.step()
         if isinstance(e.function, tree.Name) and env.find(e.function.id) is MISSING:
             name = e.function.id
-            positional = any(a.name is None for a in e.arguments)
-            if name == "chain" or (name in arithmetic.FUNCTIONS and (positional or not ops.known(name))):
+            of_numbers = bool(e.arguments) and all(a.name is None for a in e.arguments)
+            if name == "chain" or (name in arithmetic.FUNCTIONS and (of_numbers or not ops.known(name))):
                 return self._builtin(name, e, env)
         callee = self.attempt(e.function, env)
         if callee is POISON:
             self._try_arguments(e.arguments, env)
             raise Failed
         if isinstance(callee, OperatorRef):
-            return self._call_operator(callee, e, env)
+            return self.call_operator(callee, e, env)
         if isinstance(callee, Definition):
             return self.call_definition(callee, e.arguments, e.place, env)
         if isinstance(callee, Native):
@@ -171,9 +171,9 @@ class Calls(Application):
     def instantiate(self, reference: OperatorRef) -> OperatorLayer:
         """An operator with every argument at its default."""
         call = tree.Call(reference.place, tree.Name(reference.place, reference.operator.NAME), ())
-        return self._call_operator(reference, call, None)
+        return self.call_operator(reference, call, None)
 
-    def _call_operator(self, reference: OperatorRef, e: tree.Call, env: Environment | None) -> OperatorLayer:
+    def call_operator(self, reference: OperatorRef, e: tree.Call, env: Environment | None) -> OperatorLayer:
         """The layer; remembered by place where only literals are given, for loops and blocks make the same one again."""
         if reference.defaults or not all(isinstance(a.value, tree.Literal) for a in e.arguments):
             return self._make_operator(reference, e, env)

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any, Callable, Iterator
 
 from netspec import graph as g
-from netspec.collector import paused
 from netspec.diagnostics.model import Report
 from netspec.elaborate.build import TooLarge
 from netspec.elaborate.context import Activation, Deferred, Failed
@@ -174,7 +173,7 @@ def expand(
     """One net of a file as a graph. Never raises on a bad spec: errors are in the report, and the graph is then None."""
     expander = Expander(report, limits)
     expander.typical_values = dict(sizes)
-    with _room_to_recurse(), paused():
+    with _room_to_recurse():
         try:
             modules = Modules(report, limits, expander.default_pairs, expander.run)
             env = modules.enter(module)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
+from netspec import ops
 from netspec.elaborate import arithmetic
 from netspec.elaborate.arithmetic import Divides, Wrong
 from netspec.elaborate.build import TooLarge
@@ -264,8 +265,22 @@ class Expressions(Calls):
         return [lookup[i] for i in indices]
 
     # ----------------------------------------------------------------------------------------------------- layers
+    def layer_behind(self, e: tree.Expr, env: Environment) -> Any:
+        """What stands behind `->`, or `POISON`: there `max(2)` is the operator, and not the function of numbers."""
+        try:
+            if isinstance(e, tree.Label):
+                return self._labelled(e, self.layer_behind(e.value, env), env)
+            if isinstance(e, tree.Call) and isinstance(e.function, tree.Name) and env.find(e.function.id) is MISSING:
+                if e.function.id in arithmetic.FUNCTIONS and ops.known(e.function.id):
+                    return self.call_operator(self.find(e.function.id, e.place, env), e, env)
+            return self.evaluate(e, env)
+        except Failed:
+            return POISON
+
     def _label(self, e: tree.Label, env: Environment) -> Any:
-        value = self.attempt(e.value, env)
+        return self._labelled(e, self.attempt(e.value, env), env)
+
+    def _labelled(self, e: tree.Label, value: Any, env: Environment) -> Any:
         label = self._label_text(e, env)
         alive((value,))
         if value is None:
@@ -295,7 +310,7 @@ class Expressions(Calls):
         value = self.as_operand(self.attempt(left, env), left.place)
         if isinstance(value, (Tensor, Tensors, Poison)) or _holds_tensors(value):
             return self._pipe(value, left.place, list(reversed(items)), env)
-        layers = [value] + [self.attempt(item, env) for item in reversed(items)]
+        layers = [value] + [self.layer_behind(item, env) for item in reversed(items)]
         alive(layers)
         for layer, item in zip(layers, [left, *reversed(items)]):
             if layer is not None and not isinstance(layer, LAYERS):
@@ -304,7 +319,7 @@ class Expressions(Calls):
 
     def _pipe(self, value: Any, place: Place, items: list[tree.Expr], env: Environment) -> Any:
         for item in items:
-            layer = self.attempt(item, env)
+            layer = self.layer_behind(item, env)
             if value is POISON or layer is POISON:
                 value = POISON
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 from pydantic import create_model
@@ -12,6 +13,8 @@ from netspec.sizes.dim import Dim, Size
 from netspec.sizes.tensor import TensorType
 from netspec.syntax import tree
 from netspec.terms import In, Module, OnnxTerm, Op, Out, Torch
+
+_IMPORTABLE = re.compile(r"(?!(?:torch|netspec)\b)[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
 
 class ExternOperator(Operator):
@@ -44,7 +47,10 @@ class ExternOperator(Operator):
         """An instance of the named class, with the arguments as keywords."""
         if self.STATEMENT.torch is None:
             raise Reject("NS705", f'`{self.NAME}` names no PyTorch class (`torch "package.module:Class"`)')
-        return Torch(Module(self.STATEMENT.torch.replace(":", "."), (), tuple(self._arguments().items())))
+        package, _, name = self.STATEMENT.torch.partition(":")
+        if not _IMPORTABLE.fullmatch(self.STATEMENT.torch):
+            raise Reject("NS705", f'`torch "{self.STATEMENT.torch}"` names no class; it is written "package.module:Class"')
+        return Torch(Module(f"{package}.{name}", (), tuple(self._arguments().items())), imports=(package,))
 
     def onnx(self, site: Site) -> OnnxTerm | tuple[OnnxTerm, ...]:
         """One node of the named domain and type, with the arguments as attributes."""

@@ -165,6 +165,8 @@ class Statements(WrittenShapes, Expressions):
     # --------------------------------------------------------------------------------------------------- promises
     def _expect(self, s: tree.Expect, env: Environment) -> None:
         if _mentions(s.condition, _LATE, env):
+            if self.activation is None:
+                self.fail("NS107", "what a network costs and sees can be asked for in a net or a block, not at the top of a file", s.place)
             frame = Environment(env.source, env.parent, dict(env.names), env.defaults)
             self.deferred.append(Deferred(s, frame, self.frame.scope))
             return

@@ -24,9 +24,12 @@ LOCAL_CONV = Support(
 class LocalConv(nn.Module):
     """A convolution with weights of its own at every output position: `weight[*position]` is what `nn.ConvNd` would have."""
 
-    def __init__(self, in_channels, channels, size, kernel, stride, padding, dilation, bias=True):
+    def __init__(
+        self, in_channels, channels, size, kernel, stride, padding, dilation, bias=True
+    ):
         super().__init__()
-        self.kernel, self.stride, self.padding, self.dilation = kernel, stride, padding, dilation
+        self.kernel, self.stride = kernel, stride
+        self.padding, self.dilation = padding, dilation
         self.weight = nn.Parameter(torch.empty(*size, channels, in_channels, *kernel))
         self.bias = nn.Parameter(torch.empty(channels, *size)) if bias else None
         bound = 1 / math.sqrt(in_channels * math.prod(kernel))
@@ -35,10 +38,12 @@ class LocalConv(nn.Module):
 
     def forward(self, x):
         x = F.pad(x, [side for sides in reversed(self.padding) for side in sides])
-        for axis, (taps, stride, dilation) in enumerate(zip(self.kernel, self.stride, self.dilation), start=2):
+        steps = zip(self.kernel, self.stride, self.dilation)
+        for axis, (taps, stride, dilation) in enumerate(steps, start=2):
             x = x.unfold(axis, dilation * (taps - 1) + 1, stride)[..., ::dilation]
         places, taps = "xyz"[: len(self.kernel)], "uvw"[: len(self.kernel)]
-        y = torch.einsum(f"nc{places}{taps},{places}oc{taps}->no{places}", x, self.weight)
+        equation = f"nc{places}{taps},{places}oc{taps}->no{places}"
+        y = torch.einsum(equation, x, self.weight)
         return y if self.bias is None else y + self.bias
 ''',
 )

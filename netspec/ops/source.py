@@ -95,7 +95,8 @@ _CONSTANT = Support(
 
     def __init__(self, value, dtype: str) -> None:
         super().__init__()
-        self.register_buffer("value", torch.tensor(value, dtype=getattr(torch, dtype)), persistent=False)
+        values = torch.tensor(value, dtype=getattr(torch, dtype))
+        self.register_buffer("value", values, persistent=False)
 
     def forward(self) -> Tensor:
         return self.value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Iterator
 
+from netspec.analyses.summary import batch_sizes
 from netspec.graph import Graph, Tensor
 from netspec.sizes.dim import evaluate
 
@@ -44,7 +45,7 @@ def size_cases(graph: Graph, count: int = 3, batches: tuple[int, ...] = (1, 2, 5
     The first is of moderate size, large enough for every tap of a kernel to meet the input; then the smallest that are
     accepted; then others of moderate size, odd and even, with axes that differ.
     """
-    batch = batch_names(graph)
+    batch = batch_sizes(graph)
     others = [s.name for s in graph.sizes if s.name not in batch]
     found: list[dict[str, int]] = []
     for choice in _choices(graph, others):
@@ -55,12 +56,6 @@ def size_cases(graph: Graph, count: int = 3, batches: tuple[int, ...] = (1, 2, 5
         if len(found) == count:
             break
     return found or [dict(graph.typical)]
-
-
-def batch_names(graph: Graph) -> list[str]:
-    """The open sizes that are the first axis of an input."""
-    names = {str(graph.values[p.value].shape[0]) for p in graph.inputs if graph.values[p.value].shape}
-    return [s.name for s in graph.sizes if s.name in names]
 
 
 def _choices(graph: Graph, names: list[str]) -> Iterator[dict[str, int]]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from netspec.diagnostics.model import Report
 from netspec.syntax import tree
 from netspec.syntax.build import Documentation
+from netspec.syntax.repaired import unread
 
 _WORDS = {
     tree.Input: "input",
@@ -62,7 +63,8 @@ class _Settler:
             self._lost(pending)
             pending = None
             self._check(statement, where)
-            out.append(self._inside(statement))
+            inside = self._inside(statement)
+            out.append(unread(inside) if where != "file" and isinstance(inside, _AT_TOP) else inside)
         self._lost(pending)
         return tuple(out), doc
 

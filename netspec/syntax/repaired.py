@@ -30,6 +30,11 @@ def _read(statement: Any, offsets: list[int]) -> Any:
         return replace(statement, branches=branches)
     if isinstance(statement, (tree.Init, tree.Train, tree.Extern, tree.Hole)):
         return statement
+    return unread(statement)
+
+
+def unread(statement: tree.Stmt) -> tree.Hole:
+    """A hole in the place of a statement, which may have bound its names."""
     return tree.Hole(statement.place, tuple(_names(statement)))
 
 
@@ -39,7 +44,7 @@ def _within(place: Place, offsets: list[int]) -> bool:
 
 
 def _names(statement: tree.Stmt) -> Iterable[str]:
-    """The names that a statement without braces binds."""
+    """The names that a statement binds outside of its braces."""
     if isinstance(statement, tree.Bind):
         return (target.name for target in statement.targets)
     if isinstance(statement, tree.Import):

@@ -29,6 +29,13 @@ class Draw:
         self.spatial = self.shape[2:]
         self.slot = ""
 
+    def argument(self, operator: str, field: str, flag: bool, named: bool) -> str:
+        """One argument as text."""
+        self.slot = f"{operator}.{field}"
+        drawer = DRAWERS.get(self.slot) or DRAWERS.get(field)
+        text = str(drawer(self)) if drawer and not flag else self.word("true", "false")
+        return f"{field} = {text}" if named else text
+
     # ------------------------------------------------------------------------------------------------------ numbers
     def bin(self, names: tuple[str, ...]) -> str:
         """One of some bins of the argument that is drawn, the least met first."""
@@ -197,8 +204,8 @@ DRAWERS: dict[str, Callable[[Draw], object]] = {
     "init": lambda d: d.rng.choice(("he_normal", "orthogonal", "xavier_uniform(gain = 2.0)", "normal(std = 0.02)")),
 }
 
-#: arguments that hardly ever go together with the others: at most one of each set is given
-EXCLUSIVE = ({"scale", "size", "like"}, {"amount", "size", "like"}, {"right", "left"})
+#: at most one argument of each set is given
+EXCLUSIVE = ({"scale", "size"}, {"amount", "size"}, {"amount", "offset"}, {"right", "left"})
 #: those of which one is needed, though none is by itself
 CHOICES = {"resize": ("scale", "size"), "crop": ("amount", "size"), "clamp": ("min", "max")}
 CHOICES |= {name: ("right", "left") for name in ("add", "sub", "mul", "div", "pow")}
@@ -206,23 +213,18 @@ CHOICES |= {name: ("right", "left") for name in ("add", "sub", "mul", "div", "po
 
 def call(name: str, rng: random.Random, coverage: Counter[tuple[str, str]], type_: TensorType, typical: dict[str, int]) -> str:
     """The text of one call of an operator on one tensor called `x`; it may well be refused."""
-    cls = ops.lookup(name)
+    fields = ops.lookup(name).model_fields
     draw = Draw(rng, coverage, type_, typical)
-    needed = {field for field, info in cls.model_fields.items() if info.is_required()}
-    needed |= {rng.choice(CHOICES[name])} if name in CHOICES else set()
-    given: list[str] = []
-    inline = True
-    for field, info in cls.model_fields.items():
-        taken = any(field in group and any(g.split(" ")[0] in group for g in given) for group in EXCLUSIVE if name in CHOICES)
-        if field in cls.TENSOR_ARGUMENTS or taken or (field not in needed and (rng.random() > 0.3 or _clash(field, needed, name))):
-            inline = False
-            continue
-        draw.slot = f"{name}.{field}"
-        text = rng.choice(("true", "false")) if info.annotation is bool else str(DRAWERS.get(draw.slot, DRAWERS.get(field))(draw))  # type: ignore[misc]
-        given.append(text if inline and field in needed and name not in CHOICES else f"{field} = {text}")
-        inline = inline and field in needed and name not in CHOICES
-    return f"{name}({', '.join(given)})" if given or rng.random() < 0.3 else name
+    needed = [field for field, info in fields.items() if info.is_required()]
+    free = [field for field in fields if field not in needed and field not in ops.lookup(name).TENSOR_ARGUMENTS]
+    if name in CHOICES:
+        needed.append(rng.choice(CHOICES[name]))
+        free = [field for field in free if field not in _excluded(needed[-1])]
+    positional = name not in CHOICES  # the needed ones come first
+    written = [draw.argument(name, field, fields[field].annotation is bool, named=not positional) for field in needed]
+    written += [draw.argument(name, field, fields[field].annotation is bool, named=True) for field in free if rng.random() < 0.3]
+    return f"{name}({', '.join(written)})" if written or rng.random() < 0.3 else name
 
 
-def _clash(field: str, needed: set[str], name: str) -> bool:
-    return name in CHOICES and any(field in group and needed & group for group in EXCLUSIVE)
+def _excluded(field: str) -> set[str]:
+    return {other for group in EXCLUSIVE if field in group for other in group}

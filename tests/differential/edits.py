@@ -128,7 +128,7 @@ def _bad_word(network: Network, rng: random.Random) -> Edit | None:
 
 
 def _bad_value(network: Network, rng: random.Random) -> Edit | None:
-    found = [m for m in re.finditer(r"\bconv\((\d+)(?=[,)])", _read(network.text)) if "default" not in network.text[: m.start()].rsplit("\n", 1)[-1]]
+    found = list(re.finditer(r"\bconv\((\d+)(?=[,)])", _read(network.text)))
     if not found:
         return None
     m = rng.choice(found)
@@ -164,11 +164,24 @@ _KINDS: dict[str, Callable[[Network, random.Random], Edit | None]] = {
     "bad_value": _bad_value,
 }
 
+#: kind: the statement, the codes that are due, and what stands for `{op}` in it
 _FIXED = {
-    "too_large_a_kernel": ("y = param((1, 2, 5, 5)) -> {op}", ("NS402",), ("conv(2, 9)", "max_pool(6)", "avg_pool((3, 8))", "conv(3, 4, dilation = 2)", "crop(3)")),
-    "groups_that_do_not_divide": ("y = param((1, 6, 5, 5)) -> {op}", ("NS404",), ("conv(8, 3, groups = 4)", "conv(7, 1, groups = 3)", "group_norm(4)", "pixel_shuffle(2)")),
-    "wrong_rank": ("y = param((2, 3)) -> {op}", ("NS401",), ("conv(2, 1)", "max_pool(2)", "instance_norm", "pixel_shuffle(1)", "resize(2.0)", "global_avg_pool")),
-    "no_such_axis": ("y = param((2, 3)) -> {op}", ("NS406",), ("softmax(axis = 2)", "sum(axis = 5)", "glu(axis = -3)", "slice(1, axis = 4)", "squeeze(7)", "chunk(2, axis = 2)")),
+    "too_large_a_kernel": (
+        "y = param((1, 2, 5, 5)) -> {op}", ("NS402",),
+        ("conv(2, 9)", "max_pool(6)", "avg_pool((3, 8))", "conv(3, 4, dilation = 2)", "crop(3)"),
+    ),
+    "groups_that_do_not_divide": (
+        "y = param((1, 6, 5, 5)) -> {op}", ("NS404",),
+        ("conv(8, 3, groups = 4)", "conv(7, 1, groups = 3)", "group_norm(4)", "pixel_shuffle(2)"),
+    ),
+    "wrong_rank": (
+        "y = param((2, 3)) -> {op}", ("NS401",),
+        ("conv(2, 1)", "max_pool(2)", "instance_norm", "pixel_shuffle(1)", "resize(2.0)", "global_avg_pool"),
+    ),
+    "no_such_axis": (
+        "y = param((2, 3)) -> {op}", ("NS406",),
+        ("softmax(axis = 2)", "sum(axis = 5)", "glu(axis = -3)", "slice(1, axis = 4)", "squeeze(7)", "chunk(2, axis = 2)"),
+    ),
     "two_labels": ("y = {x} -> identity as same; z = {x} -> identity as same", ("NS208",), ("",)),
     "mismatched_merge": ("y = param((2, 3, 4)) {op} param((2, 3, 5))", ("NS411",), ("+", "*", "-", "/")),
     "mismatched_concat": ("y = param((2, 3, 4)) {op} param((2, 3, 5))", ("NS412",), ("++",)),

@@ -42,6 +42,19 @@ INPUTS = (
     "int64 [N, {c}]",
 )
 
+SIZES = {"a": (7, 8, 9, 12), "b": (5, 6, 11), "c": (1, 2, 3, 4, 6, 8), "d": (3, 4, 5)}
+
+#: operators of two tensors and more
+MERGES = ("matmul", "maximum", "minimum", "concat", "stack", "add", "mul", "pow")
+#: operators that are not proposed where there are no spatial axes
+SPATIAL = frozenset(
+    "conv conv_transpose local_conv max_pool avg_pool lp_pool adaptive_avg_pool adaptive_max_pool global_avg_pool global_max_pool "
+    "instance_norm channel_dropout resize upsample pixel_shuffle pixel_unshuffle crop".split()
+)
+
+#: what a statement is made of: definitions before the net, statements in it, and the name that these bind
+Statement = tuple[list[str], list[str], str]
+
 
 @dataclass
 class Coverage:
@@ -88,7 +101,7 @@ class _Writer:
         self.inputs: tuple[str, ...] = ()
         shape = rng.choice(INPUTS)
         for _ in range(2 if rng.random() < 0.2 else 1):
-            sizes = {"a": rng.choice((7, 8, 9, 12)), "b": rng.choice((5, 6, 11)), "c": rng.choice((1, 2, 3, 4, 6, 8)), "d": rng.choice((3, 4, 5))}
+            sizes = {axis: rng.choice(choices) for axis, choices in SIZES.items()}
             name = self.fresh()
             self.keep([], [f"input {name}: {shape.format(**sizes)}"], name)
         self.inputs = tuple(self.live)
@@ -136,7 +149,8 @@ class _Writer:
         """A call of an operator of one tensor, the least used first."""
         type_ = self.live[x]
         taken = () if x in self.inputs else ("embedding", "one_hot")  # a computed index may be none of the table's
-        names = [n for n in ops.names() if n not in taken and ops.lookup(n).ARITY in (1, (1, 2), (1, None)) and (type_.rank > 2 or not _spatial(n))]
+        unfit = SPATIAL if type_.rank < 3 else frozenset()
+        names = [n for n in ops.names() if n not in taken and n not in unfit and ops.lookup(n).ARITY in (1, (1, 2), (1, None))]
         weights = [1 / (1 + self.coverage.operators[n]) for n in names]
         name = self.rng.choices(names, weights)[0]
         return call(name, self.rng, self.coverage.bins, type_, self.typical).replace("x.shape", f"{x}.shape")
@@ -169,59 +183,60 @@ class _Writer:
                 self.coverage.statements[kind[5:]] += 1
                 return
 
-    def make_layer(self, x: str, y: str) -> tuple[list[str], list[str], str]:
+    def make_layer(self, x: str, y: str) -> Statement:
         label = self.rng.choice(["", "", f" as part{self.count}", f" as part{self.count}[{self.rng.randrange(3)}]"])
         return [], [f"{y} = {x} -> ({self.layers(x)}){label}" if label else f"{y} = {x} -> {self.layers(x)}"], y
 
-    def make_single(self, x: str, y: str) -> tuple[list[str], list[str], str]:
+    def make_single(self, x: str, y: str) -> Statement:
         return [], [f"{y} = {x} -> {self.operator(x)}"], y
 
-    def make_skip(self, x: str, y: str) -> tuple[list[str], list[str], str]:
+    def make_skip(self, x: str, y: str) -> Statement:
         sign = self.rng.choice(("+", "+", "++", "-", "*", "/"))
         return [], [f"{y} = {x} {sign} ({x} -> {self.layers(x)})"], y
 
-    def make_merge(self, x: str, y: str) -> tuple[list[str], list[str], str]:
-        other, name = self.rng.choice(list(self.live)), self.rng.choice(("matmul", "maximum", "minimum", "concat", "stack", "add", "mul", "pow"))
+    def make_merge(self, x: str, y: str) -> Statement:
+        other, name = self.rng.choice(list(self.live)), self.rng.choice(MERGES)
         more = f", {x}" if name in ("concat", "stack") and self.rng.random() < 0.3 else ""
         argument = f"(axis = {self.rng.randrange(-2, 3)})" if name in ("concat", "stack") and self.rng.random() < 0.5 else ""
         return [], [f"{y} = ({x}, {other}{more}) -> {name}{argument}"], y
 
-    def make_like(self, x: str, y: str) -> tuple[list[str], list[str], str]:
+    def make_like(self, x: str, y: str) -> Statement:
         smaller = self.rng.choice(("max_pool(2)", "conv(3, 3, stride = 2, padding = 1)", "avg_pool(3, ceil_mode = true)", "crop(1)"))
         if self.rng.random() < 0.5:
             return [], [f"{y} = {x} ++ ({x} -> {smaller} -> resize(like = {x}, mode = nearest))"], y
         return [], [f"{y}s = {x} -> {smaller}", f"{y} = {y}s ++ ({x} -> crop(like = {y}s))"], y
 
-    def make_pieces(self, x: str, y: str) -> tuple[list[str], list[str], str]:
+    def make_pieces(self, x: str, y: str) -> Statement:
         calls = self.rng.choice(("chunk(2)", "split((1, {rest}))", "chunk(2, axis = -1)"))
         channels = self.live[x].shape[1] if self.live[x].rank > 1 else 2
         calls = calls.format(rest=channels - 1 if isinstance(channels, int) else 1)
         joined = self.rng.choice((f"{y}a ++ ({y}b -> relu)", f"{y}a + {y}b", f"{y}b ++ {y}a", f"{y}a * ({y}b -> sigmoid)"))
         return [], [f"{y}a, {y}b = {x} -> {calls}", f"{y} = {joined}"], y
 
-    def make_block(self, x: str, y: str) -> tuple[list[str], list[str], str]:
+    def make_block(self, x: str, y: str) -> Statement:
         name, inner = f"unit{self.count}", self.layers(x).replace(f"{x}.", "x.")
         skip = self.rng.choice(("y", "y", "x + y", "y ++ x"))
-        block = [f"block {name}(act = relu, wide = 4, tail = none) {{", "  input x", f"  y = x -> {inner} -> act -> tail", f"  output {skip}", "}"]
+        head = f"block {name}(act = relu, wide = 4, tail = none) {{"
+        block = [head, "  input x", f"  y = x -> {inner} -> act -> tail", f"  output {skip}", "}"]
         arguments = self.rng.choice(("", "(act = gelu)", "(act = elu(alpha = 0.5), tail = bn)", "(wide = 2)"))
         use = self.rng.choice((f"{name}{arguments}", f"2 * {name}{arguments}", f"{name} -> {name}{arguments}"))
         return ["\n".join(block)], [f"{y} = {x} -> {use}"], y
 
-    def make_definition(self, x: str, y: str) -> tuple[list[str], list[str], str]:
+    def make_definition(self, x: str, y: str) -> Statement:
         name = f"def{self.count}"
-        body = f"{self.plain(x)} -> {self.operator(x)}" if ".shape" not in self.live[x].__repr__() else self.plain(x)
-        if ".shape" in body:
+        body = f"{self.plain(x)} -> {self.operator(x)}"
+        if ".shape" in body:  # what is applied to is not known in a def
             return [], [f"{y} = {x} -> {body}"], y
         width = self.rng.choice((2, 3, 4))
-        extra = f" -> conv(c, k, padding = k // 2)" if self.live[x].rank > 2 else " -> linear(c * k)"
+        extra = " -> conv(c, k, padding = k // 2)" if self.live[x].rank > 2 else " -> linear(c * k)"
         return [f"def {name}(c, k = 3) = {body}{extra}"], [f"{y} = {x} -> {name}({width}{self.rng.choice(('', ', 1', ', k = 5'))})"], y
 
-    def make_loop(self, x: str, y: str) -> tuple[list[str], list[str], str]:
+    def make_loop(self, x: str, y: str) -> Statement:
         times = self.rng.choice(("0..2", "2..0", "0..3", "[2, 4]"))
         inner = self.rng.choice((self.layers(x), f"{self.plain(x)} -> conv(2 * i + 1, 1)"))
         return [], [f"{y} = {x}", f"for i in {times} {{\n  {y} = {y} -> {inner.replace(f'{x}.', f'{y}.')}\n}}"], y
 
-    def make_family(self, x: str, y: str) -> tuple[list[str], list[str], str]:
+    def make_family(self, x: str, y: str) -> Statement:
         down, up = self.rng.choice((("max_pool(2)", "upsample(2)"), ("conv(3, 2, stride = 2)", "conv_transpose(3, 2, stride = 2)")))
         depth, join = self.rng.choice((1, 2)), self.rng.choice(("++", "++", "+"))
         return [], [
@@ -230,26 +245,29 @@ class _Writer:
             f"for i in {depth}..0 {{\n  {y} = e{y}[i] {join} ({y} -> {up}) -> {self.plain(x)} as dec{self.count}[i]\n}}",
         ], y  # fmt: skip
 
-    def make_shared(self, x: str, y: str) -> tuple[list[str], list[str], str]:
-        uses = self.rng.choice((f"({x} -> s{y}) + ({x} -> relu -> s{y})", f"{x} -> s{y} -> s{y}", f"({x} -> s{y}) ++ ({x} -> tanh -> s{y})"))
-        return [], [f"layer s{y} = {self.layers(x)}", f"{y} = {uses}"], y
+    def make_shared(self, x: str, y: str) -> Statement:
+        uses = ("({x} -> {f}) + ({x} -> relu -> {f})", "{x} -> {f} -> {f}", "({x} -> {f}) ++ ({x} -> tanh -> {f})")
+        return [], [f"layer s{y} = {self.layers(x)}", f"{y} = {self.rng.choice(uses).format(x=x, f=f's{y}')}"], y
 
-    def make_decision(self, x: str, y: str) -> tuple[list[str], list[str], str]:
-        test = self.rng.choice((f"{x}.channels > 3", f"{x}.rank == 4", f"{x}.rank > 2 and {x}.channels % 2 == 0", f'{x}.dtype == "float32"'))
-        inner = [f"if {test} {{\n  {y} = {x} -> {self.layers(x)}\n}} else {{\n  {y} = {x} -> {self.layers(x)}\n}}"]
+    def make_decision(self, x: str, y: str) -> Statement:
+        tests = ("{x}.channels > 3", "{x}.rank == 4", "{x}.rank > 2 and {x}.channels % 2 == 0", '{x}.dtype == "float32"')
+        inner = [
+            f"if {self.rng.choice(tests).format(x=x)} {{\n  {y} = {x} -> {self.layers(x)}\n}} else {{\n  {y} = {x} -> {self.layers(x)}\n}}"
+        ]
         return [], inner, y
 
-    def make_number(self, x: str, y: str) -> tuple[list[str], list[str], str]:
-        return [], [f"{y} = " + self.rng.choice((f"2 * {x} - 1", f"1 - {x}", f"-{x}", f"({x} + 0.5) / 2", f"{x} ^ 2", f"2 ^ {x}", f"{x} / 3 + {x}"))], y
+    def make_number(self, x: str, y: str) -> Statement:
+        formulas = ("2 * {x} - 1", "1 - {x}", "-{x}", "({x} + 0.5) / 2", "{x} ^ 2", "2 ^ {x}", "{x} / 3 + {x}")
+        return [], [f"{y} = {self.rng.choice(formulas).format(x=x)}"], y
 
-    def make_source(self, x: str, y: str) -> tuple[list[str], list[str], str]:
+    def make_source(self, x: str, y: str) -> Statement:
         rank = self.live[x].rank
-        per_channel = "(1, {0}.channels" .format(x) + ", 1" * (rank - 2) + ")"
+        per_channel = "(1, {0}.channels".format(x) + ", 1" * (rank - 2) + ")"
         sizes = self.rng.choice((per_channel, f"({x}.shape[{rank - 1}],)", "(1,)"))
         made = self.rng.choice((f"param({sizes})", "constant(0.5)", "constant([0.25])", f"param({sizes}) as gain{self.count}"))
         return [], [f"p{y} = {made}", f"{y} = {x} {self.rng.choice('+*-')} p{y}"], y
 
-    def make_embedding(self, x: str, y: str) -> tuple[list[str], list[str], str]:
+    def make_embedding(self, x: str, y: str) -> Statement:
         if x not in self.inputs or not self.live[x].dtype.startswith("int"):
             return self.make_layer(x, y)
         return [], [f"{y} = {x} -> " + self.rng.choice(("embedding(7, 4)", "embedding(5, 6, padding_idx = 0)", "one_hot(5)"))], y
@@ -275,8 +293,3 @@ class _Writer:
             if done.graph is not None:
                 return text, done.graph
         raise AssertionError(f"each statement was valid, and all together are not:\n{text}\n{done.report.diagnostics}")
-
-
-def _spatial(name: str) -> bool:
-    """Whether an operator needs spatial axes, so that it is not proposed in vain."""
-    return name.endswith(("conv", "pool", "shuffle", "sample", "conv_transpose")) or name in ("resize", "crop", "channel_dropout", "instance_norm")

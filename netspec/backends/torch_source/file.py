@@ -40,7 +40,7 @@ class File:
         parts += [self.outputs()] if len(self.graph.outputs) > 1 else []
         parts += [self.module_class(made) for made in self.order]
         body = "\n\n\n".join(parts)
-        return f"{self.header()}\n\n{imports(body)}\n\n\n{body}\n"
+        return f"{self.header()}\n\n{imports(body, own_packages(self.lowering))}\n\n\n{body}\n"
 
     def header(self) -> str:
         """Where the file comes from."""
@@ -142,8 +142,8 @@ def signature(name: str, parameters: list[str], result: str) -> list[str]:
     return [f"{INDENT}def {name}(", *inside, f"{INDENT}) -> {result}:"]
 
 
-def imports(body: str) -> str:
-    """The imports that the classes need, in the order of a linter."""
+def imports(body: str, own: tuple[str, ...] = ()) -> str:
+    """The imports that the classes need, in the order of a linter; `own` are packages of the user's."""
 
     def names(*words: str) -> str:
         return ", ".join(word for word in words if re.search(rf"\b{word}\b", body))
@@ -151,10 +151,16 @@ def imports(body: str) -> str:
     standard = ["import math"] if names(r"math\.") else []
     standard += ["from collections import OrderedDict"] if names("OrderedDict") else []
     standard += ["from typing import NamedTuple"] if names("NamedTuple") else []
-    foreign = ["import torch"] if names(r"torch\.") else []
+    foreign = [f"import {package}" for package in own]
+    foreign += ["import torch"] if names(r"torch\.") else []
     foreign += ["import torch.nn.functional as F"] if names(r"F\.") else []
     foreign += [f"from torch import {names('Tensor', 'nn')}"]
     return "\n\n".join("\n".join(lines) for lines in (standard, foreign) if lines)
+
+
+def own_packages(lowering: Lowering) -> tuple[str, ...]:
+    """The packages of the user's own that operators ask for (`extern`), sorted."""
+    return tuple(sorted({package for torch in lowering.torch for package in torch.imports}))
 
 
 def _supports(lowering: Lowering) -> list[Support]:

@@ -27,8 +27,9 @@ from netspec.backends.torch_source.form import (
     walk,
 )  # fmt: skip
 from netspec.backends.torch_source.torch_names import positional
+from netspec.diagnostics.model import Refusal
 from netspec.graph import Graph, Node
-from netspec.op import Operator, Site, Weight
+from netspec.op import Operator, Reject, Site, Weight
 from netspec.sizes.dim import Dim, Size, show
 
 Shape = tuple[Size, ...]
@@ -94,12 +95,22 @@ def site(graph: Graph, node: Node) -> Site:
     return Site(graph.types(node.inputs), graph.types(node.outputs), weights)
 
 
+def _term(graph: Graph, node: Node) -> terms.Torch:
+    """The node in PyTorch. Raises Refusal for what its operator cannot say there (NS705)."""
+    try:
+        return node.op.torch(site(graph, node))
+    except Reject as error:
+        place = (f"{node.origin.file}:{node.origin.line}",) if node.origin else ()
+        helps = (error.help,) if error.help else ()
+        raise Refusal(error.code, f"{node.name} cannot be written in PyTorch: {error}", notes=place, helps=helps) from error
+
+
 class Lowering:
     """All bodies of a graph, by frame, and what each node is in PyTorch."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.torch: list[terms.Torch] = [node.op.torch(site(graph, node)) for node in graph.nodes]
+        self.torch: list[terms.Torch] = [_term(graph, node) for node in graph.nodes]
         self.items = _items(graph)
         self.home = _homes(graph)
         self.exports = _exports(graph, self.home)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from netspec.backends.torch_source.file import File
+from netspec.backends.torch_source.file import File, own_packages
 from netspec.graph import Graph
 from netspec.version import VERSION
 
@@ -25,17 +25,19 @@ def write_source(graph: Graph) -> str:
     The same graph gives the same bytes. State-dict names and their order are those of `graph.weights`. Raises
     `SourceError` where the graph asks for what a PyTorch module cannot do.
     """
-    text = File(graph, VERSION).text()
-    check(text)
+    file = File(graph, VERSION)
+    text = file.text()
+    check(text, own_packages(file.lowering))
     return text
 
 
-def check(text: str) -> None:
-    """Generated source must parse, and hold only the syntax and the imports that the generator writes."""
+def check(text: str, own: tuple[str, ...] = ()) -> None:
+    """Generated source must parse, and hold only the syntax and the imports that the generator writes, and the packages
+    that an `extern` names (`own`)."""
     for node in ast.walk(ast.parse(text)):
         if not isinstance(node, _ALLOWED):
             raise AssertionError(f"generated source holds {type(node).__name__} in line {getattr(node, 'lineno', 0)}")
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        if not _MODULES.issuperset(names):
+        if not _MODULES.union(own).issuperset(names):
             raise AssertionError(f"generated source imports {', '.join(names)}")

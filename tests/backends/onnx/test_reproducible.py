@@ -17,8 +17,8 @@ from netspec.backends.stream import Slot, write_parts
 from netspec.backends.weights import Initial
 
 ROOT = Path(__file__).resolve().parents[3]
-#: More than 4 MiB of weights, so that threads are used; open sizes, blocks, skips and several initializers.
-SPEC = "specs/unet.net"
+#: More than 4 MiB of weights, so that threads are used; open sizes, blocks, and several kinds of values.
+SPEC = "specs/resnet.net:resnet18"
 
 
 def build(folder: Path, **changes: str) -> str:
