@@ -1,7 +1,7 @@
 """ResNet-50 and a U-Net, from their text to a running network: checked, compiled, run on a photograph, held against PyTorch.
 
-    python examples/quickstart.py                            # initial weights: the scores mean nothing yet
-    python examples/quickstart.py resnet50-11ad3fa6.pth      # a published checkpoint loads as it is, by the same names
+python examples/quickstart.py                            # initial weights: the scores mean nothing yet
+python examples/quickstart.py resnet50-11ad3fa6.pth      # a published checkpoint loads as it is, by the same names
 """
 
 from __future__ import annotations

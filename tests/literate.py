@@ -13,7 +13,8 @@ Anywhere in a net, or after it:
     # init: a.bias zeros       how some tensors start
     # requires: H % 2 == 0       what the network asks of its open sizes
 
-A block without `error:` and `warning:` must give neither; remarks are held only where some `info:` asks for them. A block that begins with `# file: name.net` is no case but a
+A block without `error:` and `warning:` must give neither; remarks are held only where
+some `info:` asks for them. A block that begins with `# file: name.net` is no case but a
 file that the other blocks under the same heading can import; its own `error:` comments hold for each of them.
 """
 

@@ -89,7 +89,8 @@ def summarize(graph: Graph) -> Summary:
     total = sum(prod(w.shape) for w in graph.weights if w.trainable)
     asked = constraints(graph)
     return Summary(
-        net=graph.name, rows=rows, parameters=total, trainable=total, macs=sum(r.macs for r in rows), activation_bytes=peak_bytes(graph, typical),
+        net=graph.name, rows=rows, parameters=total, trainable=total, macs=sum(r.macs for r in rows),
+        activation_bytes=peak_bytes(graph, typical),
         inputs=tuple(_port(graph, p, asked) for p in graph.inputs), outputs=tuple(_port(graph, p, None) for p in graph.outputs),
         typical=tuple(typical.items()),
     )  # fmt: skip

@@ -20,6 +20,7 @@ class Tabular(Protocol):
     outputs: tuple[dict[str, Any], ...]
     typical: tuple[tuple[str, int], ...]
 
+
 _HEADINGS = ("layer", "operator", "output", "parameters", "multiply-adds")
 
 

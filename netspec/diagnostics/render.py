@@ -16,7 +16,10 @@ def show(text: str) -> str:
     """A foreign string made safe for a terminal: control, bidirectional and invisible characters are spelled out."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(c if c == " " or (c.isprintable() and unicodedata.category(c) not in ("Cf", "Cc", "Co", "Cs")) else f"\\u{{{ord(c):x}}}" for c in text)
+    return "".join(
+        c if c == " " or (c.isprintable() and unicodedata.category(c) not in ("Cf", "Cc", "Co", "Cs")) else f"\\u{{{ord(c):x}}}"
+        for c in text
+    )
 
 
 def render(diagnostic: Diagnostic, colour: bool = False) -> str:

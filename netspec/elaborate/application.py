@@ -74,7 +74,12 @@ class Application(Context):
     def apply(self, layer: Any, inputs: list[Tensor], label: str | None, place: Place) -> Any:
         """Apply a layer; a `Tensor`, or `Tensors` for several outputs. `label` is what the place around it says."""
         if self.activation is None:
-            self.fail("NS107", "layers are applied inside a net or a block", place, helps=("at the top of a file stand numbers, lists and layers",))
+            self.fail(
+                "NS107",
+                "layers are applied inside a net or a block",
+                place,
+                helps=("at the top of a file stand numbers, lists and layers",),
+            )
         if layer is None:
             return self._whole(inputs)
         if isinstance(layer, Labelled):

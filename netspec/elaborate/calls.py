@@ -29,7 +29,7 @@ from netspec.elaborate.values import (
     describe,
     parts,
 )  # fmt: skip
-from netspec.elaborate.wording import all_words, in_words, literals, signature, words_of
+from netspec.elaborate.wording import all_words, arguments_of, in_words, literals, signature, words_of
 from netspec.op import Operator
 from netspec.source import Place
 from netspec.syntax import tree
@@ -187,9 +187,9 @@ class Calls(Application):
         operator = reference.operator
         values: dict[str, Any] = {argument.name or "": value for argument, value in reference.defaults}
         marks: dict[str, Place] = {argument.name or "": argument.place for argument, _ in reference.defaults}
-        fields = list(operator.model_fields)
-        failed = self._gather(operator.NAME, e.arguments, fields + ["init"], words_of(operator), env, values, marks)
-        missing = [f for f in fields if operator.model_fields[f].is_required() and f not in values]
+        fields, required = arguments_of(operator)
+        failed = self._gather(operator.NAME, e.arguments, [*fields, "init"], words_of(operator), env, values, marks)
+        missing = [name for name in required if name not in values]
         if missing and not failed:
             needed = " and ".join(f"`{m}`" for m in missing)
             self.fail("NS303", f"`{operator.NAME}` needs {needed}", e.place, helps=(signature(operator),))

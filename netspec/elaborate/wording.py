@@ -18,6 +18,13 @@ def words_of(operator: type[Operator]) -> frozenset[str]:
     return frozenset(found)
 
 
+@lru_cache(maxsize=None)
+def arguments_of(operator: type[Operator]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of an operator's arguments, in order: all of them, and those that must be given."""
+    fields = operator.model_fields  # asks Pydantic for them anew each time
+    return tuple(fields), tuple(name for name, field in fields.items() if field.is_required())
+
+
 def literals(annotation: Any) -> Iterable[str]:
     """The words that an annotation admits, wherever in it they stand."""
     if get_origin(annotation) is Literal:

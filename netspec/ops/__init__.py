@@ -65,5 +65,3 @@ def restore(name: str, arguments: dict[str, Any]) -> Operator:
     import json
 
     return lookup(name).model_validate_json(json.dumps(arguments))
-
-

@@ -48,8 +48,8 @@ def _bare(value: Any) -> Any:
     return [_bare(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
-def check_torch(network: Network, count: int = 2) -> str:
-    """The generated source runs; its state dict is the graph's; every value has the shape that we say. Gives the source."""
+def check_torch(network: Network, count: int = 2) -> None:
+    """The generated source runs; its state dict is the graph's; every value has the shape that we say."""
     graph = network.graph
     source = write_source(graph)
     module = build_module(source, graph).eval()
@@ -74,7 +74,6 @@ def check_torch(network: Network, count: int = 2) -> str:
         outputs = found if isinstance(found, (tuple, list)) else [found]
         for port, output in zip(graph.outputs, outputs, strict=True):
             assert torch.equal(output.nan_to_num(), values[port.value].nan_to_num()), f"source and operators differ in {port.name}"
-    return source
 
 
 def _port(name: str, value: int) -> Any:
@@ -112,10 +111,10 @@ def check_numbers(network: Network, count: int = 2) -> None:
     assert not wrong, str(verdict)
 
 
-def check_compilers(network: Network, source: str) -> None:
+def check_compilers(network: Network) -> None:
     """`torch.export` with an open batch, and `torch.compile` without a graph break, take the generated source."""
     graph = network.graph
-    module = build_module(source, graph).eval()
+    module = build_module(write_source(graph), graph).eval()
     sizes = {**graph.typical, **{name: 3 for name in ("N",) if name in graph.typical}}
     given = [torch.from_numpy(a) for a in inputs(graph, sizes, "normal", network.seed).values()]
     dynamic = tuple({0: torch.export.Dim("N")} if str(graph.values[p.value].shape[0]) == "N" else {} for p in graph.inputs)

@@ -12,8 +12,9 @@ from netspec.source import Source
 SPECS = [path.read_bytes() for path in sorted(data_path("specs").glob("*.net"))]
 _TOKENS = re.compile(rb'"""|\w+|->|\+\+|\.\.|[<>=!]=|\s+|.', re.S)
 _WORDS = (
-    b'( ) [ ] { } , ; = == -> ++ .. + - * / // % ^ . : " """ # if else for in input output net block def layer as init train default expect '
-    b"where from import not and or true false none 0 1 -1 2.5 1e9 10^9 10^400 99999999999 relu conv bn x y H N sum len chain params channels shape"
+    b'( ) [ ] { } , ; = == -> ++ .. + - * / // % ^ . : " """ # if else for in input output net block def layer as init train '
+    b"default expect where from import not and or true false none 0 1 -1 2.5 1e9 10^9 10^400 99999999999 relu conv bn x y H N sum len "
+    b"chain params channels shape"
 ).split(b" ")
 _BYTES = (b"\0", b"\xff", b"\xc3", b"\r", b"\n", b"\t", b"\\", b"'", b"`", b"\xe2\x80\xae", b"\xef\xbb\xbf", b"~", b"@", b"$", b"?")
 

@@ -52,5 +52,7 @@ def test_fans(call: str, inputs: str) -> None:
         backward.append(np.mean(_interior(x.grad.numpy()) ** 2))
     assert np.mean(forward) == pytest.approx(float(weight.fan_in), rel=0.06)
     rank = len(case.site().inputs[0].shape) - 2
-    skipped = getattr(case.operator, "stride", 1) ** rank if case.operator.NAME != "conv_transpose" else 1  # a stride visits some inputs less
+    skipped = (
+        getattr(case.operator, "stride", 1) ** rank if case.operator.NAME != "conv_transpose" else 1
+    )  # a stride visits some inputs less
     assert np.mean(backward) == pytest.approx(float(weight.fan_out) / skipped, rel=0.06)

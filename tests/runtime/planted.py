@@ -179,23 +179,44 @@ BUGS = [
     Bug("prelu slope off by 0.1 %", _net("prelu(per_channel = true)"), "prelu", off_by("weight")),
     Bug("softplus without beta", _net("softplus(2.0)"), "softplus", lambda t, s: Op("Softplus", (In(),))),
     Bug("nearest by rounding", _net("resize(scale = 2.5)"), "resize", attribute("Resize", "nearest_mode", "round_prefer_floor")),
-    Bug("nearest by half pixels", _net("resize(scale = 1.5)"), "resize", attribute("Resize", "coordinate_transformation_mode", "half_pixel")),
     Bug(
-        "bilinear with aligned corners", _net("resize(scale = 2, mode = bilinear)"), "resize",
+        "nearest by half pixels", _net("resize(scale = 1.5)"), "resize", attribute("Resize", "coordinate_transformation_mode", "half_pixel")
+    ),
+    Bug(
+        "bilinear with aligned corners",
+        _net("resize(scale = 2, mode = bilinear)"),
+        "resize",
         attribute("Resize", "coordinate_transformation_mode", "align_corners"),
     ),
     Bug("bicubic with ONNX's own a", _net("resize(scale = 2, mode = bicubic)"), "resize", attribute("Resize", "cubic_coeff_a", -0.5)),
-    Bug("pixel shuffle in depth order", _net("pixel_shuffle(2)", "[N, 8, H = 5, W = 6]"), "pixel_shuffle", attribute("DepthToSpace", "mode", "DCR")),
+    Bug(
+        "pixel shuffle in depth order",
+        _net("pixel_shuffle(2)", "[N, 8, H = 5, W = 6]"),
+        "pixel_shuffle",
+        attribute("DepthToSpace", "mode", "DCR"),
+    ),
     Bug("concat in the other order", "net f {\n  input x: [N, 4, 5]\n  output (x -> relu) ++ (x -> tanh)\n}", "concat", swapped("Concat")),
     Bug("subtraction the wrong way", "net f {\n  input x: [N, 4]\n  output (x -> relu) - (x -> tanh)\n}", "sub", swapped("Sub")),
     Bug("division the wrong way", "net f {\n  input x: [N, 4]\n  output (x -> exp) / ((x -> exp) + 1)\n}", "div", swapped("Div")),
     Bug("product for a sum", "net f {\n  input x: [N, 4]\n  output (x -> relu) + (x -> tanh)\n}", "add", retyped("Add", "Mul")),
     Bug("transposed axes", _net("permute([0, 2, 1])", "[N, 6, 6]"), "permute", attribute("Transpose", "perm", (0, 1, 2))),
     Bug("mean over the wrong axis", _net("mean(axis = 1, keepdim = true)", "[N, 6, 6]"), "mean", constant(lambda v: (2,), "int64")),
-    Bug("maximum for a minimum", "net f {\n  input x: [N, 4]\n  output (x -> relu, x -> tanh) -> maximum\n}", "maximum", retyped("Max", "Min")),
+    Bug(
+        "maximum for a minimum",
+        "net f {\n  input x: [N, 4]\n  output (x -> relu, x -> tanh) -> maximum\n}",
+        "maximum",
+        retyped("Max", "Min"),
+    ),
     Bug("group norm with twice the epsilon", _net("gn(3)"), "group_norm", attribute("InstanceNormalization", "epsilon", 2e-5)),
     Bug("group norm scale off by 0.1 %", _net("gn(3)"), "group_norm", off_by("weight")),
-    Bug("instance norm with twice the epsilon", _net("instance_norm"), "instance_norm", attribute("InstanceNormalization", "epsilon", 2e-5)),
+    Bug(
+        "instance norm with twice the epsilon", _net("instance_norm"), "instance_norm", attribute("InstanceNormalization", "epsilon", 2e-5)
+    ),
     Bug("rms norm scale off by 0.1 %", _net("rms_norm", "[N, T = 7, 12]"), "rms_norm", off_by("weight")),
-    Bug("one embedding entry off by 0.1 %", "net f {\n  input x: int64 [N, 9]\n  output x -> embedding(3, 4)\n}", "embedding", off_by("weight")),
-]  # fmt: skip
+    Bug(
+        "one embedding entry off by 0.1 %",
+        "net f {\n  input x: int64 [N, 9]\n  output x -> embedding(3, 4)\n}",
+        "embedding",
+        off_by("weight"),
+    ),
+]
