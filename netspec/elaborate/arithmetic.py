@@ -171,8 +171,10 @@ def function(name: str, values: tuple[Any, ...]) -> Any:
         return FUNCTIONS[name](*values)
     except Wrong:
         raise
-    except (TypeError, ValueError, OverflowError, ZeroDivisionError) as error:
-        raise Wrong("NS307", f"`{name}` does not take these arguments ({error})") from None
+    except (ValueError, OverflowError, ZeroDivisionError):
+        raise Wrong("NS305", f"`{name}` has no value for these arguments") from None
+    except TypeError:
+        raise Wrong("NS307", f"`{name}` does not take these arguments") from None
 
 
 def _extreme(pick: Callable[..., Any], sizes: str) -> Callable[..., Any]:
@@ -195,8 +197,10 @@ def _sum(items: Any) -> Any:
 
 
 def _number(value: Any) -> Any:
-    if not is_number(value):
+    if isinstance(value, Dim):
         raise Wrong("NS307", "a number is needed here; the value of an open size is not known while compiling")
+    if not is_number(value):
+        raise Wrong("NS307", "a number is needed here")
     return value
 
 

@@ -255,7 +255,8 @@ class PixelShuffle(Operator):
 
     factor: r. Output pixel (h, w) of channel c is input channel `c * r * r + (h % r) * r + w % r` at (h // r, w // r).
 
-    PyTorch: `nn.PixelShuffle`. ONNX: DepthToSpace in its CRD order (the default is the other one).
+    PyTorch: `nn.PixelShuffle`. ONNX: DepthToSpace in its CRD order (the default is the other one); for integers Reshape,
+    Transpose, Reshape.
     """
 
     NAME: ClassVar[str] = "pixel_shuffle"
@@ -263,6 +264,7 @@ class PixelShuffle(Operator):
     EXAMPLES: ClassVar[tuple[Accepts | Rejects, ...]] = (
         Accepts("pixel_shuffle(2)", ("[N, 12, H, W]",), "[N, 3, 2 * H, 2 * W]", torch="nn.PixelShuffle(2)"),
         Accepts("pixel_shuffle(3)", ("[N, 18, 4, 5]",), "[N, 2, 12, 15]"),
+        Accepts("pixel_shuffle(2)", ("int64 [N, 4, H = 3, 5]",), "int64 [N, 1, 2 * H, 10]"),
         Rejects("pixel_shuffle(2)", ("[N, 6, H, W]",), "NS404"),
         Rejects("pixel_shuffle(2)", ("[N, 8, L]",), "NS401"),
         Rejects("pixel_shuffle(2)", ("[N, 8, D, H, W]",), "NS401"),
@@ -288,8 +290,14 @@ class PixelShuffle(Operator):
         return Torch(module("nn.PixelShuffle", self.factor))
 
     def onnx(self, site: Site) -> OnnxTerm:
-        """DepthToSpace."""
-        return op("DepthToSpace", In(), blocksize=self.factor, mode="CRD")
+        """DepthToSpace; spelled out for elements of which onnxruntime has no kernel."""
+        if site.input.dtype in ("float32", "float64"):
+            return op("DepthToSpace", In(), blocksize=self.factor, mode="CRD")
+        batch, channels, _, _ = site.output.shape
+        _, _, height, width = site.input.shape
+        parted = reshaped(In(), site.input.shape, (batch, channels, self.factor, self.factor, height, width))
+        turned = op("Transpose", parted, perm=(0, 1, 4, 2, 5, 3))
+        return reshaped(turned, (batch, channels, height, self.factor, width, self.factor), site.output.shape)
 
 
 @final

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from math import prod
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import pytest
@@ -53,11 +53,11 @@ def test_onnxruntime_is_no_slower_on_our_file(resnet50: Rivals) -> None:
 
     def seconds(session: "ort.InferenceSession") -> float:
         feed = {session.get_inputs()[0].name: image}
-        start = perf_counter()
+        start = process_time()
         for _ in range(5):
             session.run(None, feed)
-        return perf_counter() - start
+        return process_time() - start
 
     assert prod(ours.run(None, {ours.get_inputs()[0].name: image})[0].shape) == 1000
     seconds(ours), seconds(theirs)
-    assert best_ratio(lambda: seconds(theirs), lambda: seconds(ours), 1.0) >= 0.97  # what noise there is among equals
+    assert best_ratio(lambda: seconds(theirs), lambda: seconds(ours), 1.0, rounds=9) >= 0.97  # what noise there is among equals

@@ -66,11 +66,20 @@ def test_a_forward_pass_costs_what_a_hand_written_one_does() -> None:
 
     def seconds(module: Any) -> float:
         start = process_time()
-        for _ in range(10):
+        for _ in range(4):
             module(image)
         return process_time() - start
 
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # threads that wait for each other count as busy
+    try:
+        _compare(ours, theirs, image, seconds)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _compare(ours: Any, theirs: Any, image: Any, seconds: Any) -> None:
     with torch.inference_mode():
         assert torch.allclose(ours(image), theirs(image), atol=1e-4)
         seconds(theirs), seconds(ours)
-        assert best_ratio(lambda: seconds(theirs), lambda: seconds(ours), 0.99) >= 0.97
+        assert best_ratio(lambda: seconds(theirs), lambda: seconds(ours), 0.99, rounds=15) >= 0.97

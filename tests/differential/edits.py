@@ -105,9 +105,10 @@ def _closing(text: str, opening: int) -> int:
 
 
 def _bracket_left_out(network: Network, rng: random.Random) -> Edit | None:
-    places = [i for i, letter in enumerate(network.text) if letter in "()[]"]
-    at = rng.choice(places)
+    at = rng.choice([i for i, letter in enumerate(network.text) if letter in "()[]"])
     line = network.text.rfind("\n", 0, at) + 1
+    if re.fullmatch(r"\s*((block|def) )?\w+", network.text[line:at]):
+        return None  # what is defined here would have another name
     end = network.text.find("\n", at)
     changed = network.text[:at] + network.text[at + 1 :]
     return Edit("bracket_left_out", changed, line, end + 1, ("NS101", "NS102"))

@@ -115,7 +115,7 @@ class _Writer:
     def keep(self, head: list[str], body: list[str], name: str) -> bool:
         """Add statements that bind `name`, if they are valid."""
         done = compile(Source("random.net", self.text(head, body, [f"output {name}"])))
-        if done.graph is None or not self._small(done.graph):
+        if done.graph is None or len(done.graph.outputs) > 1 or not self._small(done.graph):
             self.coverage.refused += 1
             return False
         self.coverage.kept += 1

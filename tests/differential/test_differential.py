@@ -17,6 +17,7 @@ from netspec import ops
 from netspec.api import check_source, compile
 from netspec.backends.torch_source import write_source
 from netspec.diagnostics.model import Refusal
+from netspec.limits import Limits
 from tests.check import compilations, diagnostics
 from tests.differential.checks import check_compilers, check_numbers, check_onnx, check_text, check_torch
 from tests.differential.edits import edit
@@ -30,6 +31,8 @@ NETWORKS, EDITS, MUTATIONS = 60 * TIMES, 150 * TIMES, 300 * TIMES
 COMPARED, COMPILED = 20 * TIMES, 4 * TIMES
 #: seconds that any text may take; machines are busy
 PATIENCE = 2.0
+#: a mutation may turn a depth of 36 into one of 3636
+LIMITS = Limits(nodes=5_000)
 
 
 @lru_cache
@@ -95,6 +98,6 @@ def test_no_text_makes_an_exception() -> None:
         except Refusal:
             continue  # these bytes are no text
         begin = time.process_time()
-        compile(source)
-        check_source(source)
+        compile(source, limits=LIMITS)
+        check_source(source, limits=LIMITS)
         assert time.process_time() - begin < 2 * PATIENCE, seed
