@@ -213,11 +213,8 @@ class Application(Context):
     # ---------------------------------------------------------------------------------------------------- blocks
     def _apply_block(self, layer: BlockLayer, inputs: list[Tensor], slot: Slot) -> Any:
         definition, statement = layer.definition, layer.definition.statement
-        self.entered.add(id(statement))
         self.step()
-        if len(self.trail) >= self.limits.block_depth:
-            message = f"blocks are nested more than {self.limits.block_depth} deep (limit `block_depth`)"
-            self.fail("NS007", message, layer.place, helps=(f"does `{definition.name}` contain itself without an end?",))
+        self.descend(definition, "blocks", layer.place)
         outer = self.activation
         assert outer is not None
         assert isinstance(statement, (tree.Block, tree.Net))

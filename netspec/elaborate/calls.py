@@ -325,7 +325,6 @@ class Calls(Application):
     def call_definition(self, definition: Definition, arguments: tuple[tree.Argument, ...], place: Place, env: Environment | None) -> Any:
         """What a block, net, def or extern is with these arguments."""
         statement = definition.statement
-        self.entered.add(id(statement))
         values = self.bind(definition, arguments, place, env)
         bound = tuple(values.items())
         if isinstance(statement, tree.Extern):
@@ -373,9 +372,7 @@ class Calls(Application):
         return {p.name: p for p in definition.statement.parameters}
 
     def _call_def(self, definition: Definition, statement: tree.Def, bound: tuple[tuple[str, Any], ...], place: Place) -> Any:
-        if len(self.trail) >= self.limits.block_depth:
-            message = f"definitions are nested more than {self.limits.block_depth} deep (limit `block_depth`)"
-            self.fail("NS007", message, place, helps=(f"does `{statement.name}` contain itself without an end?",))
+        self.descend(definition, "definitions", place)
         env = definition.home.child()
         env.names.update(bound)
         self.trail.append(Mark(place, f"in `{statement.name}`"))

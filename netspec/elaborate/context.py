@@ -74,7 +74,7 @@ class Context:
         self.layer_inits: dict[str, Any] = {}
         self.layers: dict[Any, OperatorLayer] = {}
         self.operators: dict[tuple[type[Operator], str], Operator] = {}
-        self.entered: set[int] = set()
+        self.endless: set[int] = set()
         self.typical_values: dict[str, int] = {}
         self._steps = 0
         self._deadline = time.monotonic() + limits.seconds
@@ -84,6 +84,16 @@ class Context:
         """The frame in which things stand now."""
         assert self.activation is not None, "layers are applied inside a net only"
         return self.activation.frame
+
+    def descend(self, definition: Definition, kind: str, place: Place) -> None:
+        """Hold the nesting of definitions to its bound. What has once passed it is not tried again: a block that applies
+        itself twice would be tried twice as often at every level."""
+        if id(definition.statement) in self.endless:
+            raise Failed
+        if len(self.trail) >= self.limits.block_depth:
+            self.endless.add(id(definition.statement))
+            message = f"{kind} are nested more than {self.limits.block_depth} deep (limit `block_depth`)"
+            self.fail("NS007", message, place, helps=(f"does `{definition.name}` contain itself without an end?",))
 
     def step(self) -> None:
         """Count one statement or call against the budget. Raises `TooLarge` when it is spent."""

@@ -94,7 +94,6 @@ class Expander(Initialization):
         layer = self._of_net(definition, values, statement.place)
         net = layer.definition.statement
         assert isinstance(net, tree.Net)
-        self.entered.update((id(statement), id(net)))
         scope = self.builder.open_scope(None, "net", statement.place, definition=layer.name, doc=statement.doc or net.doc or "")
         frame = self.builder.open_frame(scope, None, statement.place)
         home = layer.definition.home
