@@ -113,6 +113,20 @@ TorchTerm = Union[In, Own, Self, Call, Method, Infix, Item, Module, Size, float,
 
 
 # -------------------------------------------------------------------------------------------------------------- ONNX
+#: TensorProto.DataType by our names of the element types.
+ONNX_ELEMENT: dict[str, int] = {
+    "float32": 1,
+    "uint8": 2,
+    "int8": 3,
+    "int32": 6,
+    "int64": 7,
+    "bool": 9,
+    "float16": 10,
+    "float64": 11,
+    "bfloat16": 16,
+}
+
+
 @record
 class Const:
     """A constant tensor: `values` flat, in row-major order. `shape` () is a scalar."""

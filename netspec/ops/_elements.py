@@ -10,7 +10,7 @@ from netspec.op import Reject
 from netspec.ops._inputs import FLOATS
 from netspec.sizes.dim import Size
 from netspec.sizes.tensor import TensorType
-from netspec.terms import OnnxTerm, op
+from netspec.terms import ONNX_ELEMENT, OnnxTerm, op
 
 #: The integers by what they can hold. uint8 and int8 meet in int16, which networks do not use: see `_wider`.
 _INTEGERS = ("uint8", "int8", "int32", "int64")
@@ -56,23 +56,9 @@ def _wider(left: str, right: str) -> str:
     return max(left, right, key=_INTEGERS.index)
 
 
-#: ONNX's numbers of the element types (TensorProto.DataType)
-_ONNX_TYPE = {
-    "float32": 1,
-    "uint8": 2,
-    "int8": 3,
-    "int32": 6,
-    "int64": 7,
-    "bool": 9,
-    "float16": 10,
-    "float64": 11,
-    "bfloat16": 16,
-}
-
-
 def cast(term: OnnxTerm, dtype: str) -> OnnxTerm:
     """ONNX Cast to elements of `dtype`."""
-    return op("Cast", term, to=_ONNX_TYPE[dtype])
+    return op("Cast", term, to=ONNX_ELEMENT[dtype])
 
 
 def converted(term: OnnxTerm, have: str, want: str) -> OnnxTerm:

@@ -10,18 +10,7 @@ from __future__ import annotations
 import struct
 from typing import Any, Callable, Iterable
 
-#: TensorProto.DataType by our names.
-ELEMENT: dict[str, int] = {
-    "float32": 1,
-    "uint8": 2,
-    "int8": 3,
-    "int32": 6,
-    "int64": 7,
-    "bool": 9,
-    "float16": 10,
-    "float64": 11,
-    "bfloat16": 16,
-}
+from netspec.terms import ONNX_ELEMENT as ELEMENT
 
 _VARINT, _BYTES, _FIXED32 = 0, 2, 5
 _ONE_BYTE = tuple(bytes((n,)) for n in range(128))
