@@ -23,6 +23,7 @@ from netspec.elaborate.values import (
     Tensors,
     describe,
 )  # fmt: skip
+from netspec.elaborate.violations import Violation
 from netspec.op import Reject
 from netspec.ops import lookup
 from netspec.sizes.dim import Dim, show
@@ -133,6 +134,7 @@ class Application(Context):
             numbers = self.builder.apply(operator, tuple(t.number for t in given), slot, self.frame, layer.place)
         except Reject as reject:
             self._rejected(layer, inputs, reject)
+        self._note_violations(layer, inputs)
         if layer.init is not None and slot.path not in self.layer_inits:
             self.layer_inits[slot.path] = layer.init
         tensors = tuple(self.tensor(n) for n in numbers)
@@ -147,12 +149,23 @@ class Application(Context):
             self.fail("NS311", f"`{layer.operator.NAME}` takes {wanted} tensor{plural}, and {len(inputs)} are given", layer.place)
 
     def _rejected(self, layer: OperatorLayer, inputs: list[Tensor], reject: Reject) -> Any:
+        self._note_violations(layer, inputs)
         place = dict(layer.marks).get(reject.argument or "", layer.place)
-        also = () if self.again is None else (Mark(place, "the layer that is shared"),)
-        place = place if self.again is None else self.again
+        place, also, notes = self._shown(place, inputs)
+        self.fail(reject.code, str(reject), place, also=also, notes=notes, helps=(reject.help,) if reject.help else ())
+
+    def _shown(self, place: Place, inputs: list[Tensor]) -> tuple[Place, tuple[Mark, ...], tuple[str, ...]]:
+        """Where to show what is wrong with a layer, what else to mark there, and what its inputs are."""
         many = len(inputs) > 1
         notes = tuple(f"input {i + 1}: {t.type}" if many else f"input: {t.type}" for i, t in enumerate(inputs[:6]))
-        self.fail(reject.code, str(reject), place, also=also, notes=notes, helps=(reject.help,) if reject.help else ())
+        return (place, (), notes) if self.again is None else (self.again, (Mark(place, "the layer that is shared"),), notes)
+
+    def _note_violations(self, layer: OperatorLayer, inputs: list[Tensor]) -> None:
+        """Keep what the typical sizes have just broken, to be reported with all that the network asks for."""
+        if self.builder.broken:
+            place, also, notes = self._shown(layer.place, inputs)
+            self.violations += [Violation(broken, place, also, notes, tuple(self.trail)) for broken in self.builder.broken]
+            self.builder.broken.clear()
 
     def _apply_def(self, layer: DefLayer, inputs: list[Tensor], label: str | None, place: Place) -> Any:
         inner = layer.layer
@@ -258,11 +271,10 @@ class Application(Context):
 
     # ------------------------------------------------------------------------------------------------ conditions
     def require(self, condition: Condition, code: str, reason: str, place: Place, node: str = "") -> None:
-        """Keep a condition on the open sizes; an error where the typical sizes break it."""
-        try:
-            self.builder.require(condition, code, reason, node, place)
-        except Reject as reject:
-            self.fail(code, str(reject), place)
+        """Keep a condition on the open sizes; an error, once everything is known, where the typical sizes break it."""
+        self.builder.require(condition, code, reason, node, place)
+        self.violations += [Violation(broken, place, trail=tuple(self.trail)) for broken in self.builder.broken]
+        self.builder.broken.clear()
 
 
 def _ports(stem: str, tensors: list[Tensor]) -> list[tuple[str, int]]:

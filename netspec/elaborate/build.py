@@ -121,6 +121,7 @@ class Builder:
         self.frames: list[FrameDraft] = []
         self.weights: dict[str, g.Tensor] = {}
         self.requirements: dict[tuple[Condition, str], RequirementDraft] = {}
+        self.broken: list[RequirementDraft] = []
         self.inputs: list[tuple[str, int, Place]] = []
         self.outputs: list[tuple[str, int, Place]] = []
         self._owners: dict[str, Place | None] = {}
@@ -296,14 +297,11 @@ class Builder:
             raise TooLarge(f"the network has more than {self.limits.parameters:,} parameters (limit `parameters`)")
 
     def require(self, condition: Condition, code: str, reason: str, node: str, place: Place) -> None:
-        """Keep a condition on the open sizes. Raises `Reject` where the typical sizes break it."""
+        """Keep a condition on the open sizes. Where the typical sizes break it, it joins `broken`, for the caller to report."""
         if (condition, code) not in self.requirements:
+            draft = self.requirements[condition, code] = RequirementDraft(condition, code, reason, node, place)
             if not condition.at(self.sizes):
-                sizes = ", ".join(f"{n} = {self.sizes[n]}" for n in sorted(condition.names()))
-                left, right = self.at_typical(condition.left), self.at_typical(condition.right)
-                sign = "is not" if condition.relation == "==" else "is less than"
-                raise Reject(code, f"{reason}: at {sizes}, {show(condition.left)} = {left} {sign} {show(condition.right)} = {right}")
-            self.requirements[condition, code] = RequirementDraft(condition, code, reason, node, place)
+                self.broken.append(draft)
 
 
 @lru_cache(maxsize=4096)

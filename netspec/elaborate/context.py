@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from netspec.diagnostics.model import Mark, Report
 from netspec.elaborate.build import Builder, FrameDraft, TooLarge
 from netspec.elaborate.values import POISON, Definition, OperatorLayer, Tensor
+from netspec.elaborate.violations import Violation
 from netspec.limits import Limits
 from netspec.op import Operator
 from netspec.record import draft
@@ -70,6 +71,7 @@ class Context:
         self.trail: list[Mark] = []
         self.again: Place | None = None  # where a shared layer is being applied a second time
         self.deferred: list[Deferred] = []
+        self.violations: list[Violation] = []
         self.rules: list[InitRequest] = []
         self.layer_inits: dict[str, Any] = {}
         self.layers: dict[Any, OperatorLayer] = {}

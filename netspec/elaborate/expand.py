@@ -15,10 +15,11 @@ from netspec.elaborate.finish import finish
 from netspec.elaborate.initial import Initialization
 from netspec.elaborate.modules import Modules
 from netspec.elaborate.values import POISON, BlockLayer, Definition, Native, Tensor, Tensors, describe
+from netspec.elaborate.violations import report_violations
 from netspec.limits import Limits
 from netspec.record import draft
 from netspec.sizes.dim import SizeTooLarge
-from netspec.source import Place
+from netspec.source import Place, Source
 from netspec.syntax import tree
 
 
@@ -138,6 +139,7 @@ class Expansion:
 
     graph: g.Graph | None
     expander: Expander
+    sources: dict[str, Source]
 
     def settle(self, receptive_field: Callable[[g.Graph, int], Any]) -> None:
         """Decide the `expect`s on parameters, cost and receptive field."""
@@ -172,24 +174,29 @@ def expand(
     """One net of a file as a graph. Never raises on a bad spec: errors are in the report, and the graph is then None."""
     expander = Expander(report, limits)
     expander.typical_values = dict(sizes)
+    sources = {module.source.name: module.source}
     with _room_to_recurse():
         try:
             modules = Modules(report, limits, expander.default_pairs, expander.run)
             env = modules.enter(module)
+            sources.update((d.statement.place.source.name, d.statement.place.source) for d in modules.definitions)
             definition = env.names.get(net)
             if not isinstance(definition, Definition):
-                return Expansion(None, expander)
-            layer = expander.run_root(definition, {k: _argument(expander, v, env) for k, v in arguments.items()})
+                return Expansion(None, expander, sources)
+            try:
+                layer = expander.run_root(definition, {k: _argument(expander, v, env) for k, v in arguments.items()})
+            finally:
+                report_violations(expander.violations, expander.builder, report)
             if report.ok:
                 expander.initialize()
             graph = finish(expander.builder, layer.name, layer.arguments, module.source) if report.ok else None
-            return Expansion(graph, expander)
+            return Expansion(graph, expander, sources)
         except Failed:
             pass
         except (TooLarge, SizeTooLarge) as bound:
             place = expander.trail[-1].place if expander.trail else _place_of(module, net)
             report.error("NS004", str(bound), place, trail=tuple(expander.trail))
-    return Expansion(None, expander)
+    return Expansion(None, expander, sources)
 
 
 def survey(module: tree.Module, report: Report, limits: Limits) -> None:

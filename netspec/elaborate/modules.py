@@ -12,7 +12,7 @@ from netspec.elaborate.environment import Environment
 from netspec.elaborate.values import POISON, Definition
 from netspec.limits import Limits
 from netspec.locate import data_path
-from netspec.reading import read_source
+from netspec.reading import DISK, Files
 from netspec.source import Source
 from netspec.syntax import tree
 from netspec.syntax.parse import parse
@@ -35,12 +35,13 @@ class Modules:
     def enter(self, module: tree.Module) -> Environment:
         """The environment of a parsed file: its definitions and imports by name."""
         source = module.source
+        files = _files_of(source)
         if self._root is None and source.path is not None:
-            self._root = _project_of(source.path)
-            self._loading.append(os.path.realpath(source.path))
+            self._root = _project_of(source.path, files)
+            self._loading.append(files.real(source.path))
         env = Environment(source)
         if source.path is not None:
-            self._environments[os.path.realpath(source.path)] = env
+            self._environments[files.real(source.path)] = env
         home, defaults = env, []
         for statement in module.body:
             if isinstance(statement, tree.Default):
@@ -91,22 +92,23 @@ class Modules:
 
     def _load(self, statement: tree.Import, source: Source) -> Environment | None:
         try:
+            files = DISK if statement.path is None else _files_of(source)
             path, shown = self._resolve(statement, source)
-            real = os.path.realpath(path)
+            real = files.real(path)
             if real in self._loading:
                 raise Refusal("NS008", f"{shown} imports itself, directly or through others")
             if real in self._environments:
                 return self._environments[real]
-            return self._read(path, shown, real)
+            return self._read(files, path, shown, real)
         except Refusal as refusal:
             d = refusal.diagnostic
             self._report.error(d.code, d.message, statement.place, notes=d.notes, helps=d.helps)
             return None
 
-    def _read(self, path: str, shown: str, real: str) -> Environment:
+    def _read(self, files: Files, path: str, shown: str, real: str) -> Environment:
         if len(self._loading) >= self._limits.import_depth:
             raise Refusal("NS008", f"imports are nested more than {self._limits.import_depth} deep (limit `import_depth`)")
-        text = read_source(path, self._limits, shown)
+        text = files.read(path, self._limits, shown)
         self._bytes += len(text.text)
         if self._bytes > self._limits.import_bytes:
             raise Refusal("NS003", f"the imported files have more than {self._limits.import_bytes:,} bytes (limit `import_bytes`)")
@@ -124,10 +126,11 @@ class Modules:
             raise Refusal("NS009", f'"{written}" is not a `.net` file')
         if os.path.isabs(written) or "\\" in written or "\0" in written:
             raise Refusal("NS009", f'"{written}" must be relative to the importing file')
+        files = _files_of(source)
         folder = os.path.dirname(source.path) if source.path else os.getcwd()
         path = os.path.normpath(os.path.join(folder, written))
-        root = self._root or os.path.realpath(folder)
-        if os.path.commonpath([root, os.path.realpath(path)]) != root:
+        root = self._root or files.real(folder)
+        if os.path.commonpath([root, files.real(path)]) != root:
             raise Refusal("NS009", f'"{written}" lies outside the project ({os.path.basename(root) or root})')
         return path, path if not os.path.isabs(source.name) and not source.path else _shown(source, written)
 
@@ -147,11 +150,16 @@ def _in_zoo(parts: tuple[str, ...]) -> tuple[str, str]:
     return path, name
 
 
-def _project_of(path: str) -> str:
+def _files_of(source: Source) -> Files:
+    """What a source's imports are read from."""
+    return source.files or DISK
+
+
+def _project_of(path: str, files: Files) -> str:
     """The folder that imports must stay inside: the nearest one with a `pyproject.toml` or `.git`, else the file's own."""
-    folder = start = os.path.dirname(os.path.realpath(path))
+    folder = start = os.path.dirname(files.real(path))
     while True:
-        if any(os.path.exists(os.path.join(folder, mark)) for mark in ("pyproject.toml", ".git")):
+        if any(files.exists(os.path.join(folder, mark)) for mark in ("pyproject.toml", ".git")):
             return folder
         above = os.path.dirname(folder)
         if above == folder:

@@ -12,10 +12,11 @@ from netspec.diagnostics.model import Refusal
 from netspec.diagnostics.nearest import suggestion
 from netspec.graph import Graph, Requirement
 from netspec.sizes.dim import Size, evaluate, names, show
+from netspec.sizes.system import put_together
 from netspec.sizes.tensor import TensorType
 
-#: How far from a size that does not fit the nearest that does is looked for.
-_REACH = 4096
+#: How many reasons a refusal gives.
+_NOTES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,11 @@ class Signature:
         self._sizes(arrays)
         return arrays
 
+    def sizes(self, arrays: Mapping[str, np.ndarray]) -> dict[str, int]:
+        """The open sizes that the shapes of checked arrays tell."""
+        axes = [(size, arrays[name].shape[axis]) for name, kind in self.inputs.items() for axis, size in enumerate(kind.shape)]
+        return {key: value for size, actual in axes for key, value in _solved(size, actual)}
+
     def _sizes(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Read the open sizes off the arrays, and check every axis and every condition with them."""
         env: dict[str, int] = {}
@@ -67,39 +73,21 @@ class Signature:
                 "NS722",
                 f"axis {axis} of `{name}` must be {wanted}{why}, not {actual}: it has shape {shape}, {self.inputs[name]} is declared",
             )
-        for requirement in self.requirements:
-            self._require(requirement, env)
-
-    def _require(self, requirement: Requirement, env: Mapping[str, int]) -> None:
-        condition = requirement.condition
-        if not condition.names() <= env.keys() or condition.at(env):
-            return
-        sizes = ", ".join(f"{name} = {env[name]}" for name in sorted(condition.names()))
-        where = f" (at {requirement.node})" if requirement.node else ""
-        helps = self._fitting(condition.names(), env)
-        raise Refusal(
-            "NS723", f"the inputs do not fit: {condition} is needed, but {sizes}", notes=(f"{requirement.reason}{where}",), helps=helps
-        )
-
-    def _fitting(self, free: frozenset[str], env: Mapping[str, int]) -> tuple[str, ...]:
-        """The nearest values of one size, below and above, with which every condition holds."""
-        conditions = [r.condition for r in self.requirements if r.condition.names() <= env.keys()]
-        for name in sorted(free):
-            found = [_nearest(conditions, env, name, step) for step in (-1, 1)]
-            fitting = [str(value) for value in found if value is not None]
-            if fitting:
-                return (f"the nearest {name} that fits: {' and '.join(fitting)}",)
-        return ()
+        known = [r for r in self.requirements if r.condition.names() <= env.keys()]
+        if not all(requirement.condition.at(env) for requirement in known):
+            raise _misfit(known, env, origin)
 
 
-def _nearest(conditions: Sequence[Any], env: Mapping[str, int], name: str, step: int) -> int | None:
-    for distance in range(1, _REACH):
-        value = env[name] + step * distance
-        if value < 1:
-            return None
-        if all(condition.at({**env, name: value}) for condition in conditions):
-            return value
-    return None
+def _misfit(requirements: Sequence[Requirement], env: Mapping[str, int], origin: Mapping[str, str]) -> Refusal:
+    """The refusal of sizes that break a condition (NS723): which, what they must be, who asks for it, the nearest that fit."""
+    system = put_together([requirement.condition for requirement in requirements], env)
+    faulty = system.broken(env)
+    given = ", ".join(f"{name} = {env[name]} ({origin[name]})" for name in faulty)
+    broken = [r for r in requirements if not r.condition.at(env)]
+    notes = tuple(dict.fromkeys(f"{r.reason}{f' (at {r.node})' if r.node else ''}" for r in broken))[:_NOTES]
+    advice = system.advice(env)
+    message = f"the inputs do not fit: {' and '.join(system.needed(faulty))} is needed, but {given}"
+    return Refusal("NS723", message, notes=notes, helps=(advice,) if advice else ())
 
 
 def _array(name: str, kind: TensorType, value: Any) -> np.ndarray:

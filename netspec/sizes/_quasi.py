@@ -168,6 +168,8 @@ def stable(differences: Sequence[int]) -> int:
     """
     leading = next((number for number in reversed(differences) if number), 0)
     sign = 1 if leading >= 0 else -1
+    if len(differences) == 2 and differences[1]:  # a line: most sizes are
+        return max(0, -(sign * differences[0] // abs(differences[1])))
 
     def settled_at(steps: int) -> bool:
         return all(sign * number >= 0 for number in advance(differences, steps))

@@ -8,6 +8,7 @@ structurally equal wherever the identities of `_division.py` decide it. Named si
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Union
 
 from netspec.sizes._bounds import lower_bound
@@ -30,6 +31,7 @@ __all__ = [
     "names",
     "parse",
     "product",
+    "rounded",
     "show",
     "substitute",
     "total",
@@ -195,6 +197,14 @@ def names(size: Size) -> frozenset[str]:
                 else:
                     waiting.extend(_parts(atom))
     return frozenset(found)
+
+
+@lru_cache(maxsize=8192)
+def rounded(size: Size) -> frozenset[Any]:
+    """What has been rounded or clipped in a size: its floors, minima and maxima, as hashable things of no further meaning."""
+    if isinstance(size, int):
+        return frozenset()
+    return frozenset(atom for monomial in size.terms for atom in monomial if not isinstance(atom, str))
 
 
 def _parts(atom: Quotient | Extreme) -> Iterable[Any]:

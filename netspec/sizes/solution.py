@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from math import lcm
 
 from netspec.record import record
 
@@ -73,25 +74,45 @@ class Solution:
         found = max((value - (value - residue) % self.period for residue in self.residues), default=0)
         return found if found >= self.start and self.residues else None
 
+    def intersection(self, other: Solution) -> Solution:
+        """The sizes that both allow. Raises ValueError where one is not decided."""
+        self._need()
+        other._need()
+        period = lcm(self.period, other.period)
+        start = max(self.start, other.start)
+        finite = [part for mine in self._below(start) for their in other._below(start) for part in _overlap(mine, their)]
+        residues = tuple(r for r in range(period) if r % self.period in self.residues and r % other.period in other.residues)
+        return Solution(self.name, period, residues, start, tuple(finite))
+
+    def _below(self, stop: int) -> list[range]:
+        """The allowed sizes under `stop`, which is at least `start`, as disjoint ranges."""
+        firsts = [self.start + (residue - self.start) % self.period for residue in self.residues]
+        return [*self.exceptions, *(range(first, stop, self.period) for first in firsts if first < stop)]
+
     # ------------------------------------------------------------------------------------------------------------ text
     def __str__(self) -> str:
+        return " and ".join(self.parts())
+
+    def parts(self) -> tuple[str, ...]:
+        """The set as conditions that all hold together: `("H % 16 == 12", "H >= 188")`. One that always holds says so."""
         if not self.decided:
-            return f"{self.name} is not decided: {self.reason}"
+            return (f"{self.name} is not decided: {self.reason}",)
         if self.everything:
-            return f"{self.name} >= 1"
+            return (f"{self.name} >= 1",)
         if self.empty:
-            return f"no {self.name}"
+            return (f"no {self.name}",)
         if not self.residues:
-            return self._finite(self.exceptions)
+            return (self._finite(self.exceptions),)
         without = self._without()
         if without is not None:
-            return without
+            return tuple(without)
         tail = self._tail(self.start)
         if not self.exceptions:
-            return tail
-        return f"{f'({tail})' if ' and ' in tail else tail} or {self._finite(self.exceptions)}"
+            return tuple(tail)
+        text = " and ".join(tail)
+        return (f"{f'({text})' if len(tail) > 1 else text} or {self._finite(self.exceptions)}",)
 
-    def _tail(self, start: int) -> str:
+    def _tail(self, start: int) -> list[str]:
         """The periodic part, from `start` on; a bound that the congruence implies is left out."""
         texts = []
         if len(self.residues) < self.period:
@@ -99,7 +120,7 @@ class Solution:
         first = min(start + (residue - start) % self.period for residue in self.residues)
         if not texts or first != min(r or self.period for r in self.residues):
             texts.append(f"{self.name} >= {first}")
-        return " and ".join(texts)
+        return texts
 
     def _congruence(self) -> str:
         remainder = f"{self.name} % {self.period}"
@@ -118,7 +139,7 @@ class Solution:
             return f"{self.name} == {parts[0][0]}"
         return f"{self.name} in {_listed(parts)}"
 
-    def _without(self) -> str | None:
+    def _without(self) -> list[str] | None:
         """`H % 2 == 0 and H != 8`: the periodic part from further down, without the few that fail."""
         if sum(map(size_of, self.exceptions)) > 10_000 or self.start > 10_000:
             return None
@@ -136,8 +157,8 @@ class Solution:
         kept = sorted(n for n in holes if n > start)
         if not members or len(kept) > 3 or len(kept) >= len(members):
             return None
-        tail = "" if len(allowed) == self.period and start == 1 else self._tail(start) + " and "
-        return tail + " and ".join(f"{self.name} != {n}" for n in kept) if kept else self._tail(start)
+        tail = [] if kept and len(allowed) == self.period and start == 1 else self._tail(start)
+        return tail + [f"{self.name} != {n}" for n in kept]
 
 
 def _listed(parts: list[range] | tuple[range, ...]) -> str:
@@ -153,6 +174,16 @@ def _listed(parts: list[range] | tuple[range, ...]) -> str:
         else:
             words.append(f"{part[0]}, {part[1]}, ..., {part[-1]}")
     return "{" + ", ".join(words + (["..."] if len(parts) > MAX_LISTED else [])) + "}"
+
+
+def _overlap(left: range, right: range) -> list[range]:
+    """The numbers in both of two ascending ranges, as a range or nothing."""
+    base, stop = max(left.start, right.start), min(left.stop, right.stop)
+    first = base + (left.start - base) % left.step
+    for n in range(first, min(stop, first + left.step * right.step), left.step):
+        if (n - right.start) % right.step == 0:
+            return [range(n, stop, lcm(left.step, right.step))]
+    return []
 
 
 def runs(numbers: list[int]) -> list[range]:

@@ -43,8 +43,11 @@ class Condition:
         return _status(self)
 
     def at(self, env: Mapping[str, int]) -> bool:
-        """Whether it holds for these sizes. Raises KeyError for a name without a value."""
-        left, right = evaluate(self.left, env), evaluate(self.right, env)
+        """Whether it holds for these sizes; where they divide by zero it does not. Raises KeyError for a name without a value."""
+        try:
+            left, right = evaluate(self.left, env), evaluate(self.right, env)
+        except ZeroDivisionError:
+            return False
         return left == right if self.relation == "==" else left >= right
 
     def names(self) -> frozenset[str]:
@@ -68,6 +71,12 @@ class Condition:
 def _status(condition: Condition) -> bool | None:
     try:
         difference = condition.difference
+        if condition.relation == ">=":
+            difference = peeled(difference)
+            line = _line(difference)
+            if line is not None:  # the bounds of deep networks are thousands of these
+                slope, at_one = line
+                return None if (slope > 0) != (at_one >= 0) else slope > 0
         verdict = _by_bounds(condition.relation, difference)
         if verdict is not None or isinstance(difference, int):
             return verdict
@@ -76,8 +85,33 @@ def _status(condition: Condition) -> bool | None:
             return _by_cases(condition.relation, difference, open_names)
     except (SizeTooLarge, Undecidable):
         return None
-    solution = solve([condition], open_names[0])
+    solution = alone(condition, open_names[0])
     return True if solution.everything else False if solution.empty else None
+
+
+def peeled(difference: Size) -> Size:
+    """A size that is at least 0 where `difference` is, without floors around it.
+
+    `floor(n / b) >= t` is `n >= b * t`, and `t >= floor(n / b)` is `n < b * (t + 1)`.
+    """
+    while not isinstance(difference, int) and len(difference.terms) == 1:
+        ((monomial, factor),) = difference.terms.items()
+        atom = monomial[0]
+        if len(monomial) > 1 or not isinstance(atom, Quotient) or not isinstance(atom.denominator, int):
+            break
+        if factor > 0:
+            difference = atom.numerator + atom.denominator * (difference.constant // factor)  # type: ignore[assignment]
+        else:
+            difference = atom.denominator * (difference.constant // -factor + 1) - 1 - atom.numerator  # type: ignore[assignment]
+    return difference
+
+
+def _line(difference: Size) -> tuple[int, int] | None:
+    """Slope, and value at 1, of a size that is linear in one name; None for any other."""
+    if isinstance(difference, int) or len(difference.terms) != 1:
+        return None
+    ((monomial, slope),) = difference.terms.items()
+    return (slope, slope + difference.constant) if len(monomial) == 1 and isinstance(monomial[0], str) else None
 
 
 def _by_bounds(relation: str, difference: Size) -> bool | None:
@@ -154,6 +188,12 @@ def solve(conditions: Iterable[Condition], name: str) -> Solution:
         return Solution(name, residues=(), decided=False, reason=str(why))
 
 
+@lru_cache(maxsize=4096)
+def alone(condition: Condition, name: str) -> Solution:
+    """The values of `name` that satisfy one condition, which is about no other name; remembered."""
+    return solve([condition], name)
+
+
 def _solve(differences: Sequence[tuple[str, Polynomial]], name: str) -> Solution:
     period = lcm(*(trend(difference).period for _, difference in differences))
     if period > MAX_PERIOD:
@@ -182,7 +222,7 @@ def _text(condition: Condition) -> str:
             return f"{show(condition.left)} {condition.relation} {show(condition.right)}"
         open_names = sorted(names(difference))
         if len(open_names) == 1:
-            solution = solve([condition], open_names[0])
+            solution = alone(condition, open_names[0])
             text = str(solution)
             if solution.decided and not solution.everything and not solution.empty and len(text) <= MAX_TEXT:
                 return text
@@ -198,20 +238,9 @@ def _congruence(difference: Polynomial) -> str:
 
 
 def _bound(difference: Polynomial) -> str:
-    """`difference >= 0`; a single floor comes off by `floor(n / b) >= t` being `n >= b * t`, and its opposite likewise."""
-    while len(difference.terms) == 1:
-        ((monomial, factor),) = difference.terms.items()
-        atom = monomial[0]
-        if len(monomial) > 1 or not isinstance(atom, Quotient) or not isinstance(atom.denominator, int):
-            break
-        if factor > 0:
-            inner = atom.numerator + atom.denominator * (difference.constant // factor)
-        else:
-            inner = atom.denominator * (difference.constant // -factor + 1) - 1 - atom.numerator
-        if isinstance(inner, int):
-            break
-        difference = inner
-    return _sides(">=", _reduced(difference, rounded=True))
+    """`difference >= 0`, without floors around it."""
+    rest = peeled(difference)
+    return _sides(">=", _reduced(difference if isinstance(rest, int) else rest, rounded=True))
 
 
 def _reduced(difference: Polynomial, rounded: bool = False) -> Polynomial:

@@ -9,6 +9,7 @@ import onnx
 import torch
 
 import netspec
+from netspec.analyses.constraints import valid_sizes
 from netspec.backends.onnx import OnnxOptions, model_bytes
 from netspec.backends.torch_module import build_module, load_weights
 from netspec.backends.torch_source import write_source
@@ -115,9 +116,10 @@ def check_compilers(network: Network) -> None:
     """`torch.export` with an open batch, and `torch.compile` without a graph break, take the generated source."""
     graph = network.graph
     module = build_module(write_source(graph), graph).eval()
-    sizes = {**graph.typical, **{name: 3 for name in ("N",) if name in graph.typical}}
+    several = "N" in graph.typical and valid_sizes(graph).contains({"N": 3})
+    sizes = {**graph.typical, **({"N": 3} if several else {})}
     given = [torch.from_numpy(a) for a in inputs(graph, sizes, "normal", network.seed).values()]
-    dynamic = tuple({0: torch.export.Dim("N")} if str(graph.values[p.value].shape[0]) == "N" else {} for p in graph.inputs)
+    dynamic = tuple({0: torch.export.Dim("N")} if several and str(graph.values[p.value].shape[0]) == "N" else {} for p in graph.inputs)
     torch._dynamo.reset()
     with torch.no_grad():
         expected = module(*given)

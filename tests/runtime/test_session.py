@@ -62,7 +62,7 @@ def test_lists_are_converted(session):
         ({"image": np.ones((1, 4, 16, 5), "float32")}, "NS722", "must be 3"),
         ({"mask": np.ones((2, 3, 16, 10), "float32")}, "NS722", "N = 1 by axis 0 of `image`"),
         ({"mask": np.ones((1, 3, 16, 11), "float32")}, "NS722", "must be 10 (2 * W, W = 5"),
-        (inputs(h=20), "NS723", "the nearest H that fits: 16 and 32"),
+        (inputs(h=20), "NS723", "the nearest sizes that work: H = 16 or H = 32"),
     ],
 )
 def test_wrong_inputs(session, change, code, words):

@@ -14,6 +14,7 @@ from math import prod
 from pathlib import Path
 from typing import BinaryIO
 
+from netspec.analyses.constraints import constraints
 from netspec.backends.onnx import wire
 from netspec.backends.onnx.lower import lower
 from netspec.backends.onnx.model import OnnxModel, Operation
@@ -226,11 +227,13 @@ def _model_ends(graph: Graph, model: OnnxModel, options: OnnxOptions) -> tuple[b
     opsets = [wire.OPSET.encode(domain="", version=model.opset)]
     opsets += [wire.OPSET.encode(domain=domain, version=1) for domain in sorted(model.domains)]
     conditions = "\n".join(f"{show(r.left)} {r.relation} {show(r.right)}" for r in graph.requirements)
+    sizes = "\n".join(dict.fromkeys(text for texts in constraints(graph).values() for text in texts))
     facts = {
         "netspec.version": VERSION,
         "netspec.net": graph.name,
         "netspec.source": graph.source.replace("\\", "/").rsplit("/", 1)[-1],  # not the folder: it is not part of the network
         "netspec.digest": graph.digest,
+        "netspec.sizes": sizes,  # what the conditions come to: `H % 16 == 0`
         "netspec.conditions": conditions,
     }
     entries = [wire.ENTRY.encode(key=key, value=value) for key, value in facts.items() if value]

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from netspec.backends.torch_source.classes import Classes, ModuleClass, chain_arguments
 from netspec.backends.torch_source.form import Apply, ClassName, Form, Literal, Members, Text, transform
+from netspec.backends.torch_source.guard import Guard
 from netspec.backends.torch_source.initial import reset_parameters
 from netspec.backends.torch_source.layout import INDENT, WIDTH, Writer, constant
 from netspec.backends.torch_source.lift import annotation
@@ -28,7 +29,8 @@ class File:
         self.lowering = Lowering(graph)
         self.classes = Classes(self.lowering, build_tree(self.lowering)).classes
         self.order = _dependencies_first(self.classes)
-        self.supports = _supports(self.lowering)
+        self.guard = Guard(graph)
+        self.supports = [*self.guard.supports, *_supports(self.lowering)]
         self.reset = reset_parameters(self.lowering)
         self.taken = {support.name for support in self.supports}
         self.names = name_classes(self.order, self.taken)
@@ -84,6 +86,8 @@ class File:
         writer = Writer(self.names.__getitem__, child=made.place.access, own="self.")
         several = self.outputs_name if made is self.order[-1] and len(body.returns) > 1 else ""
         lines = forward_lines(body, writer, made.place.length, several)
+        if made is self.order[-1]:
+            lines = [*self.guard.lines(body, writer), *lines]
         arguments = [f"{writer.local(i)}: {'int' if i in body.sizes else 'Tensor'}" for i in body.inputs]
         return [*signature(f"forward{number}", ["self", *arguments], self.result(made, body)), *lines]
 

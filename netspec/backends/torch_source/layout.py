@@ -155,8 +155,17 @@ class Writer:
     def _operands(self, form: Operation, indent: int, before: str, after: str) -> list[str]:
         """A long sum in parentheses of its own, an operand a line."""
         signs, forms = self._flat(form)
-        inside = [self.lines(operand, indent + 1, sign) for sign, operand in zip(signs, forms)]
+        level = _LEVELS[form.sign]
+        inside = [self._operand(operand, indent + 1, sign, level + bool(sign)) for sign, operand in zip(signs, forms)]
         return [f"{INDENT * indent}{before}(", *(line for lines in inside for line in lines), f"{INDENT * indent}){after}"]
+
+    def _operand(self, form: Form, indent: int, sign: str, least: int) -> list[str]:
+        """An operand behind its sign: in parentheses where it binds less tightly, or where only they fit on a line."""
+        room = INDENT * indent
+        for text in (self.text(form, least), f"({self.text(form)})"):
+            if len(room + sign + text) <= WIDTH:
+                return [room + sign + text]
+        return self.lines(form, indent, sign)
 
     def _flat(self, form: Operation) -> tuple[list[str], list[Form]]:
         """`a + b - c` as the operands, and what stands before each."""

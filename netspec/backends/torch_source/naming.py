@@ -24,7 +24,7 @@ MODULE_ATTRIBUTES = frozenset(
 )
 
 #: What the file itself uses, or gives to the network's class.
-FILE_NAMES = frozenset("F Module NamedTuple OrderedDict Tensor math nn self torch reset_parameters".split())
+FILE_NAMES = frozenset("F Module NamedTuple OrderedDict Tensor check_size check_sizes math nn self torch reset_parameters".split())
 
 _TAKEN = FILE_NAMES | frozenset(dir(builtins)) | frozenset(keyword.kwlist) | frozenset(keyword.softkwlist)
 
