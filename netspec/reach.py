@@ -104,10 +104,12 @@ AxisReach = Union[Same, Window, Transposed, Resample, Adaptive, Blocks, Shift, C
 class Reach:
     """For one output: `inputs[i][a]` says how output axis `a` looks at input `i`. None: it does not look along an axis
     of that input (the axis is new, or the value there does not depend on it). An input axis that no output axis
-    mentions is seen whole (`reduced`), unless it is the batch axis.
+    mentions is seen whole (`reduced`), unless it is the batch axis, or it is in `picked`: triples of an input, one of its
+    axes and the one index of that axis that is seen.
     """
 
     inputs: tuple[tuple[AxisReach | None, ...], ...]
+    picked: tuple[tuple[int, int, int], ...] = ()
 
 
 def pointwise(rank: int, inputs: int = 1) -> Reach:

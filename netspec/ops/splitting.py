@@ -258,9 +258,12 @@ class Select(Operator):
         return inputs[0].with_shape((*inputs[0].shape[:axis], *inputs[0].shape[axis + 1 :]))
 
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> tuple[Reach, ...]:
-        """The same position along the axes that stay."""
+        """The same position along the axes that stay, the picked one along the axis that goes."""
         axis = axis_of(self.axis, inputs[0].rank)
-        return (Reach((tuple(Same(a + (a >= axis)) for a in range(outputs[0].rank)),)),)
+        before = isinstance(self.index, int) and self.index < 0
+        index = inputs[0].shape[axis] + self.index if before else self.index
+        picked = ((0, axis, index),) if isinstance(index, int) else ()
+        return (Reach((tuple(Same(a + (a >= axis)) for a in range(outputs[0].rank)),), picked),)
 
     def torch(self, site: Site) -> Torch:
         """`x[:, 0]`."""

@@ -45,7 +45,10 @@ def _resample(r: reach.Resample, o: int, n: int, m: int, env: dict[str, int]) ->
         return set(range(o * n // m, -(-(o + 1) * n // m)))
     if r.mode.startswith("nearest"):
         return {min(n - 1, math.floor((o if r.mode == "nearest" else o + 0.5) * step + 1e-9))}
-    x = (o * (n - 1) / (m - 1) if m > 1 else 0.0) if r.align_corners else (o + 0.5) * step - 0.5
+    if r.align_corners:
+        step = (n - 1) / (m - 1) if m > 1 else 0.0
+    # torch's antialiased kernel keeps to half pixels and takes only the step of aligned corners
+    x = o * step if r.align_corners and not r.antialias else (o + 0.5) * step - 0.5
     if r.antialias:
         half = (1 if r.mode == "linear" else 2) * max(step, 1.0)
         return {i for i in range(n) if abs(i - x) < half - 1e-9}
