@@ -1,0 +1,150 @@
+"""What each layer costs: parameters, multiply-accumulates, elementwise operations, bytes moved; as numbers and expressions.
+
+One multiply-accumulate counts one, and two floating-point operations; `operations.py` defines the elementwise ones. Bytes
+are those of an execution operator by operator: every application reads each of its inputs once and its weights, and
+writes its outputs; an operator that only looks at a tensor in another way (`storage.py`) moves nothing. Shared weights are
+counted once as parameters, and read at every application. Arithmetic intensity is floating-point operations a byte
+(Williams, Waterman and Patterson, "Roofline", 2009, doi:10.1145/1498765.1498785).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import prod
+from typing import Any
+
+from netspec.analyses.cost.operations import Types, operations
+from netspec.analyses.cost.storage import Storages
+from netspec.analyses.cost.typed import Typed
+from netspec.graph import Graph, Node
+from netspec.record import record
+from netspec.sizes.dim import Size, evaluate, total
+from netspec.sizes.tensor import DTYPES, TensorType, count
+
+
+@record
+class LayerCost:
+    """What one layer, or several together, costs at one choice of sizes. Bytes are bytes, the others counts."""
+
+    parameters: int = 0
+    macs: int = 0
+    operations: int = 0
+    read: int = 0
+    written: int = 0
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations: two a multiply-accumulate, and the elementwise ones."""
+        return 2 * self.macs + self.operations
+
+    @property
+    def bytes(self) -> int:
+        """Bytes read and written."""
+        return self.read + self.written
+
+    @property
+    def intensity(self) -> float:
+        """Floating-point operations a byte moved; 0 where nothing moves."""
+        return self.flops / self.bytes if self.bytes else 0.0
+
+
+@record
+class Expression:
+    """The same as expressions of the open sizes, the batch among them."""
+
+    parameters: int
+    macs: Size
+    operations: Size
+    read: Size
+    written: Size
+
+    def at(self, sizes: dict[str, int]) -> LayerCost:
+        """The cost at these values of the open sizes."""
+        values = (evaluate(s, sizes) for s in (self.macs, self.operations, self.read, self.written))
+        return LayerCost(self.parameters, *values)
+
+
+def together(costs: Iterable[LayerCost]) -> LayerCost:
+    """The sum of costs."""
+    found = list(costs)
+    return LayerCost(
+        sum(c.parameters for c in found), sum(c.macs for c in found), sum(c.operations for c in found),
+        sum(c.read for c in found), sum(c.written for c in found),
+    )  # fmt: skip
+
+
+def sum_of(expressions: Iterable[Expression]) -> Expression:
+    """The sum of expressions; equal ones, of which a network has many, are multiplied."""
+    found = list(expressions)
+    columns = ([e.macs for e in found], [e.operations for e in found], [e.read for e in found], [e.written for e in found])
+    return Expression(sum(e.parameters for e in found), *map(sum_of_sizes, columns))
+
+
+def sum_of_sizes(sizes: Iterable[Size]) -> Size:
+    """The sum of sizes, of which many are equal."""
+    often: dict[Size, int] = {}
+    for size in sizes:
+        often[size] = often.get(size, 0) + 1
+    return total(size * times for size, times in often.items())
+
+
+def layer_costs(graph: Graph, typed: Typed, kept: Storages) -> list[LayerCost]:
+    """The cost of each node at closed types."""
+    return [LayerCost(p, *costs) for p, costs in zip(own_parameters(graph), _costs(graph, typed, kept))]
+
+
+def expressions(graph: Graph, typed: Typed, kept: Storages) -> list[Expression]:
+    """The cost of each node at open types. What is a look, and moves nothing, is so at the sizes of `kept`."""
+    return [Expression(p, *costs) for p, costs in zip(own_parameters(graph), _costs(graph, typed, kept))]
+
+
+def own_parameters(graph: Graph) -> list[int]:
+    """The trained numbers that each node stores, those of a shared tensor with the first that uses it."""
+    counted: set[int] = set()
+    found = []
+    for node in graph.nodes:
+        new = [w for w in node.weights if w not in counted and graph.weights[w].trainable]
+        counted.update(node.weights)
+        found.append(sum(prod(graph.weights[w].shape) for w in new))
+    return found
+
+
+def _costs(graph: Graph, typed: Typed, kept: Storages) -> list[tuple[Any, ...]]:
+    """Multiply-accumulates, operations, bytes read and written of every node; those of one kind are worked out once."""
+    known: dict[Any, tuple[Any, ...]] = {}
+    found = []
+    for node, *key in zip(graph.nodes, typed.kinds, kept.view):
+        costs = known.get(tuple(key))
+        if costs is None:
+            inputs, outputs = (tuple(typed.types[v] for v in values) for values in (node.inputs, node.outputs))
+            costs = known[tuple(key)] = _cost(graph, node, inputs, outputs, kept.view[len(found)])
+        found.append(costs)
+    return found
+
+
+def _cost(graph: Graph, node: Node, inputs: Types, outputs: Types, view: bool) -> tuple[Any, ...]:
+    macs, computed = node.op.macs(inputs, outputs), operations(node.op, inputs, outputs)
+    if view or not inputs and node.op.FAMILY == "io":  # a look, or what is stored with the network
+        return macs, computed, 0, 0
+    distinct = dict(zip(node.inputs, inputs))
+    read = total(map(tensor_bytes, list(distinct.values())[: len(distinct) - _for_size_alone(node, distinct)]))
+    return macs, computed, read + _weights_read(graph, node, outputs), total(map(tensor_bytes, outputs))
+
+
+def _for_size_alone(node: Node, distinct: dict[int, TensorType]) -> int:
+    """How many of the last inputs are there for their size (`resize(like = e)`), and are not read."""
+    like = sum(bool(getattr(node.op, name)) for name in node.op.TENSOR_ARGUMENTS)
+    return max(0, like - (len(node.inputs) - len(distinct)))
+
+
+def tensor_bytes(tensor: TensorType) -> Size:
+    """The bytes of a tensor, open or closed."""
+    return count(tensor) * DTYPES[tensor.dtype]
+
+
+def _weights_read(graph: Graph, node: Node, outputs: Types) -> Size:
+    """The bytes of the weights; of a table of which every index takes a row, the rows taken."""
+    if node.op.NAME == "embedding":
+        return tensor_bytes(outputs[0])
+    stored = (graph.weights[w] for w in node.weights)
+    return sum(prod(w.shape) * DTYPES[w.dtype] for w in stored if w.role != "counter")
