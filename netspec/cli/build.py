@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
-from netspec.cli.output import compiled, spec_arguments
+from netspec.cli.output import compiled, pairs, spec_arguments
 from netspec.diagnostics.model import Refusal
+from netspec.diagnostics.nearest import suggestion
 from netspec.files import write_atomic
 
 if TYPE_CHECKING:
+    from netspec.backends.weights import Weights
     from netspec.graph import Graph
 
 
@@ -22,6 +24,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", metavar="FILE", help="weights to start from: .safetensors, .npz or .pt")
     parser.add_argument("--strip", metavar="PREFIX", default="", help="a prefix to drop from the names in --weights (`module.`)")
     parser.add_argument("--seed", type=int, default=0, help="the seed of the initial weights (default 0)")
+    parser.add_argument(
+        "--init", choices=("lsuv", "data"), help="scale the initial weights by --data, layer by layer or channel by channel"
+    )
+    parser.add_argument("--data", metavar="[NAME=]FILE", action="append", default=[], help="a batch for --init: .npy, .npz or .h5")
     parser.add_argument("--opset", type=int, default=21, help="the ONNX opset (default 21)")
     parser.add_argument("--fold", action="store_true", help="fold batch norm into the convolution before it")
     parser.add_argument("--external", action="store_true", help="weights in a file beside the .onnx (always so past 2 GB)")
@@ -35,6 +41,9 @@ def run(options: argparse.Namespace) -> int:
         raise Refusal("NS015", f"`{options.output}` does not say what to build", helps=(f"end it in one of {known}",), status=2)
     if options.weights and kind in (".py", ".json"):
         raise Refusal("NS015", f"a {kind} file holds no weights", helps=("leave out --weights",), status=2)
+    if options.init and (options.weights or not options.data or kind in (".py", ".json")):
+        what = "takes no --weights" if options.weights else f"writes no {kind} file" if options.data else "needs --data"
+        raise Refusal("NS015", f"--init {options.init} {what}", helps=(f"--init {options.init} --data x.npy -o net.onnx",), status=2)
     done = compiled(options)
     assert done.graph is not None
     _WRITERS[kind](done.graph, options)
@@ -42,11 +51,39 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _weights(graph: "Graph", options: argparse.Namespace) -> "Weights":
+    """Those of a file, of a seed, or of a seed and data."""
+    if not options.init:
+        from netspec.backends.weight_files import weights_of
+
+        return weights_of(graph, options.seed, options.weights, options.strip)
+    from netspec.runtime.data_initial import data_initial
+
+    found = data_initial(graph, options.init, _data(graph, options.data), options.seed)
+    scaled = [layer for layer in found.layers if not layer.note]
+    print(f"{options.init}: {len(scaled)} of {len(found.layers)} layers scaled", file=sys.stderr)
+    for note in found.notes:
+        print(f"  {note}", file=sys.stderr)
+    return found.weights
+
+
+def _data(graph: "Graph", given: list[str]) -> dict[str, Any]:
+    """The arrays of the files by input; the name may be left out where there is one input."""
+    from netspec.runtime.arrays import read_array
+
+    shapes = {port.name: tuple(s if isinstance(s, int) else None for s in graph.values[port.value].shape) for port in graph.inputs}
+    alone = next(iter(shapes)) if len(shapes) == 1 else None
+    files = {alone: given[0]} if alone is not None and len(given) == 1 and not given[0].startswith(f"{alone}=") else pairs(given, "data")
+    for name in files:
+        if name not in shapes:
+            raise Refusal("NS710", f"there is no input `{name}`", helps=suggestion(name, shapes), status=2)
+    return {name: read_array(file, shapes[name]) for name, file in files.items()}
+
+
 def _onnx(graph: "Graph", options: argparse.Namespace) -> None:
     from netspec.backends.onnx import OnnxOptions, save
-    from netspec.backends.weight_files import weights_of
 
-    weights = weights_of(graph, options.seed, options.weights, options.strip)
+    weights = _weights(graph, options)
     save(graph, options.output, weights, OnnxOptions(opset=options.opset, fold=options.fold, external=True if options.external else None))
 
 
@@ -57,9 +94,9 @@ def _python(graph: "Graph", options: argparse.Namespace) -> None:
 
 
 def _safetensors(graph: "Graph", options: argparse.Namespace) -> None:
-    from netspec.backends.weight_files import save_safetensors, weights_of
+    from netspec.backends.weight_files import save_safetensors
 
-    save_safetensors(options.output, graph, weights_of(graph, options.seed, options.weights, options.strip))
+    save_safetensors(options.output, graph, _weights(graph, options))
 
 
 def _json(graph: "Graph", options: argparse.Namespace) -> None:
