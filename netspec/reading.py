@@ -10,6 +10,26 @@ from netspec.limits import DEFAULT_LIMITS, Limits
 from netspec.source import Source
 
 
+class Files:
+    """Where the files that a source imports lie: on the disk. What else has files (a revision of a repository) answers the same."""
+
+    def read(self, path: str, limits: Limits, name: str) -> Source:
+        """The text of a file, called `name` in messages; see `read_source`."""
+        return read_source(path, limits, name)
+
+    def real(self, path: str) -> str:
+        """The one path of a file that may have several."""
+        return os.path.realpath(path)
+
+    def exists(self, path: str) -> bool:
+        """Whether there is such a file or folder."""
+        return os.path.exists(path)
+
+
+#: the disk
+DISK = Files()
+
+
 def read_source(path: str, limits: Limits = DEFAULT_LIMITS, name: str | None = None) -> Source:
     """The text of a `.net` file. Raises `Refusal` (NS001 to NS004) where it is missing, no file, too large or no UTF-8."""
     shown = name or path

@@ -6,19 +6,21 @@ import hashlib
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
     """One text: its name for messages (a path, `<string>` or `<stdin>`) and its content.
 
-    `path` is the file it was read from, if any: what relative imports are resolved against.
+    `path` is the file it was read from, if any: what relative imports are resolved against. `files` is what they are read
+    from (`reading.Files`), None for the disk.
     """
 
     name: str
     text: str
     path: str | None = field(default=None, repr=False)
+    files: Any = field(default=None, repr=False)
 
     @cached_property
     def _starts(self) -> list[int]:

@@ -105,13 +105,21 @@ def _renamed(entries: Mapping[str, Entry], renames: Mapping[str, str]) -> dict[s
 def _advice(missing: Sequence[str], unexpected: Sequence[str]) -> tuple[str, ...]:
     """What would probably make the names fit."""
     if missing and unexpected:
-        for prefix in {name.removesuffix(missing[0]) for name in unexpected if name.endswith(missing[0])} - {""}:
-            if {prefix + name for name in missing} <= set(unexpected):
-                return (f"the file's names begin with `{prefix}`: drop it with `--strip {prefix}`",)
+        prefix = prefix_of(missing, unexpected)
+        if prefix:
+            return (f"the file's names begin with `{prefix}`: drop it with `--strip {prefix}`",)
         close = nearest(missing[0], unexpected)
         if close:
             return (f"is `{close[0]}` in the file what the network calls `{missing[0]}`?",)
     return ()
+
+
+def prefix_of(missing: Sequence[str], unexpected: Sequence[str]) -> str:
+    """The prefix (`module.`) under which a file has most of what is missing; empty if there is none."""
+    known = set(unexpected)
+    found = {name.removesuffix(missing[0]) for name in known if name.endswith("." + missing[0])}
+    covered, prefix = max(((sum(prefix + name in known for name in missing), prefix) for prefix in sorted(found)), default=(0, ""))
+    return prefix if 2 * covered > len(missing) else ""
 
 
 def _listed(what: str, names: Sequence[str]) -> Iterator[str]:

@@ -49,6 +49,14 @@ def read_safetensors(path: str, most: int) -> dict[str, Entry]:
 
     Raises Refusal: NS622 where the file breaks a rule of the format, NS625 past a bound. OSError where it cannot be opened.
     """
+    entries, lacking = read_header(path, most)
+    if lacking:
+        raise malformed(path, "its tensors do not fill it")
+    return entries
+
+
+def read_header(path: str, most: int) -> tuple[dict[str, Entry], int]:
+    """As `read_safetensors`, of a file that may be cut off after its header; and how many bytes of data are missing then."""
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -60,11 +68,14 @@ def read_safetensors(path: str, most: int) -> dict[str, Entry]:
     if len(header) > most:
         raise too_much(path, f"it has {len(header):,} tensors, more than {most:,}")
     found = {name: _entry(path, name, value) for name, value in header.items()}
-    _tile(path, found, size - 8 - length)
-    return {
+    lacking = _tile(path, found) - (size - 8 - length)
+    if lacking < 0:
+        raise malformed(path, "its tensors do not fill it")
+    entries = {
         name: Entry(dtype, shape, partial(_load, path, 8 + length + start, dtype, shape))
         for name, (dtype, shape, start, _) in found.items()
     }
+    return entries, lacking
 
 
 def _parse(path: str, raw: bytes) -> dict[str, Any]:
@@ -108,15 +119,14 @@ def _sizes(value: Any) -> bool:
     return isinstance(value, list) and all(type(size) is int and 0 <= size < 1 << 62 for size in value)
 
 
-def _tile(path: str, found: dict[str, tuple[str, tuple[int, ...], int, int]], size: int) -> None:
-    """Check that the tensors lie one after the other and fill the file."""
+def _tile(path: str, found: dict[str, tuple[str, tuple[int, ...], int, int]]) -> int:
+    """Check that the tensors lie one after the other; how many bytes they come to."""
     end = 0
     for name, (_, _, start, stop) in sorted(found.items(), key=lambda item: item[1][2:]):
         if start != end:
             raise malformed(path, f"{name!r} overlaps another tensor, or leaves a hole before it")
         end = stop
-    if end != size:
-        raise malformed(path, "its tensors do not fill it")
+    return end
 
 
 def _load(path: str, offset: int, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
