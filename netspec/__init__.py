@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = ["Compilation", "Diagnostic", "Limits", "Net", "Refusal", "Report", "Source", "SpecError", "compile", "load", "loads"]
+__all__ = ["Compilation", "Diagnostic", "Limits", "Net", "Refusal", "Report", "Source", "SpecError", "compile", "diff", "load", "loads"]
 
 _HOMES = {
-    "Compilation": "netspec.api",
-    "Net": "netspec.api",
+    "Compilation": "netspec.network",
+    "Net": "netspec.network",
     "compile": "netspec.api",
+    "diff": "netspec.api",
     "load": "netspec.api",
     "loads": "netspec.api",
     "Diagnostic": "netspec.diagnostics.model",
@@ -32,9 +33,10 @@ _HOMES = {
 }
 
 if TYPE_CHECKING:
-    from netspec.api import Compilation, Net, compile, load, loads
+    from netspec.api import compile, diff, load, loads
     from netspec.diagnostics.model import Diagnostic, Refusal, Report, SpecError
     from netspec.limits import Limits
+    from netspec.network import Compilation, Net
     from netspec.source import Source
 
 

@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import field
 from typing import TYPE_CHECKING, Any, Mapping
 
 from netspec.collector import paused
-from netspec.diagnostics.model import Diagnostic, Refusal, Report, SpecError
+from netspec.diagnostics.model import Refusal, Report, SpecError
 from netspec.diagnostics.nearest import suggestion
 from netspec.limits import DEFAULT_LIMITS, Limits
 from netspec.locate import data_path
+from netspec.network import Compilation, Net, advice
 from netspec.reading import decode, read_source
-from netspec.record import record
 from netspec.source import Source
 from netspec.syntax import tree
 
 if TYPE_CHECKING:
-    import onnx
-    import torch
-
-    from netspec.analyses.field import AxisField
-    from netspec.analyses.summary import Summary
+    from netspec.analyses.diff import Difference
+    from netspec.analyses.lint import Settings
     from netspec.graph import Graph
-    from netspec.runtime.session import Session
-    from netspec.runtime.verify import Verdict
 
 
 # ------------------------------------------------------------------------------------------------------ the pipeline
-@record
-class Compilation:
-    """Everything that netspec can say about one net of a spec. `graph` is None where the spec has errors."""
-
-    source: Source
-    tree: tree.Module
-    name: str
-    graph: "Graph | None"
-    report: Report
-
-
 def compile(
     source: Source,
     net: str | None = None,
@@ -69,19 +52,30 @@ def compile(
 def _compile(
     module: tree.Module, name: str, arguments: dict[str, Any], sizes: dict[str, int], report: Report, limits: Limits
 ) -> Compilation:  # fmt: skip
-    from netspec.analyses.field import smallest_field
     from netspec.elaborate.expand import expand
 
     check_call(module, name, arguments, report)
     expansion = expand(module, name, arguments, sizes, report, limits)  # names, blocks → one flat graph
     check_sizes(expansion.graph, sizes, module.source)
-    expansion.settle(smallest_field)  #                      what waited for the finished network
-    return Compilation(module.source, module, name, expansion.graph if report.ok else None, report)
+    expansion.settle(_smallest_field)  #                     what waited for the finished network
+    return Compilation(module.source, module, name, expansion.graph if report.ok else None, report, expansion.sources)
+
+
+def _smallest_field(graph: "Graph", value: int) -> int | float:
+    """What `expect receptive_field(y) >= 64` asks; the analysis is imported where a spec does."""
+    from netspec.analyses.field import smallest_field
+
+    return smallest_field(graph, value)
 
 
 @paused()
-def check_source(source: Source, net: str | None = None, limits: Limits = DEFAULT_LIMITS, **given: Any) -> list[Compilation]:
-    """Compile every net of a source that needs no arguments (or the named one), and read every block that none of them uses."""
+def check_source(
+    source: Source, net: str | None = None, limits: Limits = DEFAULT_LIMITS, settings: "Settings | None" = None, **given: Any
+) -> list[Compilation]:  # fmt: skip
+    """Compile every net of a source that needs no arguments (or the named one), and read every block that none of them uses.
+
+    `settings` say which lints are run on what compiles; without it none is. The first entry is the file itself.
+    """
     from netspec.elaborate.expand import survey
     from netspec.elaborate.resolve import resolve
     from netspec.syntax.parse import parse
@@ -96,7 +90,20 @@ def check_source(source: Source, net: str | None = None, limits: Limits = DEFAUL
         names = [named] if named is not None else []
     arguments, sizes = dict(given.get("arguments") or {}), dict(given.get("sizes") or {})
     done = [_compile(module, name, dict(arguments), sizes, Report(), limits) for name in names]
+    if settings is not None and module.body:
+        _advise(source, done, report, settings, whole=net is None)
     return [Compilation(source, module, "", None, report), *done]
+
+
+def _advise(source: Source, done: list[Compilation], report: Report, settings: "Settings", whole: bool) -> None:
+    """Lint every net that compiled; then, if all of a file's were, tell which silencing comments nothing needs."""
+    from netspec.analyses.lint import silences, unneeded
+
+    silenced = {name: silences(text) for compilation in done for name, text in compilation.sources.items()}
+    for compilation in done:
+        compilation.report.diagnostics.extend(advice(compilation, settings, silenced))
+    if whole and done and all(compilation.graph is not None for compilation in done):
+        report.diagnostics.extend(unneeded(silenced.get(source.name, ()), settings))
 
 
 def nets_of(module: tree.Module) -> list[tree.Net]:
@@ -166,6 +173,19 @@ def open_spec(spec: str, limits: Limits = DEFAULT_LIMITS, stdin: bytes | None = 
     return read_source(path, limits), net or None
 
 
+def diff(old: "Net | str", new: "Net | str") -> "Difference":
+    """What changed between two networks (compiled ones, or SPECs): prints as a table, `.data()` as JSON, `.same` where nothing did.
+
+    >>> one = loads("net a { input x: [N, 3, H = 8, W = 8]; output y = x -> conv(4, 3) }")
+    >>> print(diff(one, loads("net a { input x: [N, 3, H = 8, W = 8]; output y = x -> conv(4, 5) }")).data()["consequences"][0])
+    {'what': 'parameters', 'of': '', 'from': 112, 'to': 304}
+    """
+    from netspec.analyses.diff import diff as compare
+
+    a, b = (load(given) if isinstance(given, str) else given for given in (old, new))
+    return compare(a.graph, b.graph, *(given if isinstance(given, str) else given.graph.name for given in (old, new)))
+
+
 # -------------------------------------------------------------------------------------------------------- the result
 def load(spec: str, /, *, sizes: Mapping[str, int] | None = None, limits: Limits = DEFAULT_LIMITS, **parameters: Any) -> "Net":
     """Compile a spec: a path, `path.net:net`, or `zoo.family:net`. Raises `SpecError` with all errors, `Refusal` for no file.
@@ -194,117 +214,3 @@ def _accept(done: Compilation) -> Compilation:
     if done.graph is None:
         raise SpecError(done.report.errors)
     return done
-
-
-@record
-class Net:
-    """A compiled network. Everything heavy (torch, onnxruntime) is imported when it is asked for."""
-
-    compilation: Compilation = field(repr=False)
-
-    @property
-    def name(self) -> str:
-        """The net's name."""
-        return self.graph.name
-
-    @property
-    def graph(self) -> "Graph":
-        """The graph IR: frozen Pydantic, `model_dump_json()` round-trips."""
-        assert self.compilation.graph is not None
-        return self.compilation.graph
-
-    def check(self) -> list[Diagnostic]:
-        """What there is to say about the spec: warnings and remarks (errors never get this far)."""
-        return list(self.compilation.report.diagnostics)
-
-    def summary(self) -> "Summary":
-        """The layer table with totals; prints as a table.
-
-        Multiply-accumulates and bytes are for the typical sizes (`analyses.summary` says how they are counted).
-
-        >>> facts = loads("net a { input x: [N, 3, H = 8, W = 8]; output y = x -> conv(4, 3) -> max_pool(2) }").summary()
-        >>> facts.parameters, facts.macs, facts.inputs[0]["constraints"]
-        (112, 3888, ['H >= 4', 'W >= 4'])
-        """
-        from netspec.analyses.summary import summarize
-
-        return summarize(self.graph)
-
-    def receptive_field(self) -> "dict[str, dict[str, AxisField]]":
-        """For each output and axis (`["mask"]["H"]`), what one position sees, in input positions: `size`, `stride`, `padding`,
-        `start`, `end`; at the typical sizes, in evaluation mode (`analyses.field`).
-
-        >>> net = loads("net a { input x: [N, 3, H = 32, W = 32]; output y = x -> 2 * conv(4, 3, stride = 2, padding = 1) }")
-        >>> seen = net.receptive_field()["y"]["H"]
-        >>> int(seen.size), int(seen.stride), int(seen.padding)
-        (7, 4, 3)
-        """
-        from netspec.analyses.field import receptive_field
-
-        return receptive_field(self.graph)
-
-    def source(self) -> str:
-        """The network as stand-alone PyTorch source, which imports torch alone; the same graph gives the same bytes."""
-        from netspec.backends.torch_source import write_source
-
-        return write_source(self.graph)
-
-    def torch(self, seed: int = 0, *, weights: str | None = None, allow_extern: bool = False) -> "torch.nn.Module":
-        """The network as a `torch.nn.Module`: the source executed, parameters named by label, in training mode.
-
-        Weights start from `seed`, bit for bit those of `onnx`, or are read strictly from a file (.safetensors, .npz, .pt).
-        The code that an `extern` names is imported only with `allow_extern`. Raises `Refusal`: NS620 to NS625 for a file, NS706
-        and NS707 for an `extern`; ModuleNotFoundError without torch.
-        """
-        from netspec.backends.torch_module import build_module, load_weights
-        from netspec.backends.weight_files import weights_of
-        from netspec.backends.weights import arrays_of
-
-        module = build_module(self.source(), self.graph, allow_extern=allow_extern)
-        load_weights(module, arrays_of(self.graph, weights_of(self.graph, seed, weights)))
-        return module
-
-    def onnx(self, seed: int = 0, *, weights: str | None = None, **options: Any) -> "onnx.ModelProto":
-        """The network as an ONNX model in memory. Options are those of `OnnxOptions`: `opset`, `fold`, …
-
-        Raises `Refusal`: NS620 to NS625 for a weights file, NS702 past 2 GiB, NS703 for an opset, NS704 for what ONNX cannot say.
-        """
-        import onnx
-
-        return onnx.load_from_string(self._onnx_bytes(seed, weights, options))
-
-    def save_onnx(self, path: str, seed: int = 0, *, weights: str | None = None, **options: Any) -> None:
-        """Write the network as an ONNX file, atomically; weights stream to it, and past 2 GiB into a file beside it.
-
-        Options and `Refusal`s as in `onnx`, but for NS702; NS020 where the file cannot be written.
-        """
-        from netspec.backends.onnx import OnnxOptions, save
-        from netspec.backends.weight_files import weights_of
-
-        save(self.graph, path, weights_of(self.graph, seed, weights), OnnxOptions(**options))
-
-    def session(self, seed: int = 0, *, weights: str | None = None, provider: str = "auto", **options: Any) -> "Session":
-        """An onnxruntime session: `session(image=array)` gives `{"logits": array}`.
-
-        Options are those of `Session`: `optimize`, `threads`, `tf32`. Each call holds its arrays against the declared types and
-        the conditions on open sizes. A provider that was asked for and cannot be used is a `Refusal` (NS730, NS731), never a
-        silent run on the CPU.
-        """
-        from netspec.runtime.session import Session
-
-        return Session(self._onnx_bytes(seed, weights, {}), provider=provider, graph=self.graph, **options)
-
-    def _onnx_bytes(self, seed: int, weights: str | None, options: dict[str, Any]) -> bytes:
-        from netspec.backends.onnx import OnnxOptions, model_bytes
-        from netspec.backends.weight_files import weights_of
-
-        return model_bytes(self.graph, weights_of(self.graph, seed, weights), OnnxOptions(**options))
-
-    def verify(self, seed: int = 0, **options: Any) -> "Verdict":
-        """PyTorch against onnxruntime on the same weights and inputs, node by node and end to end, over several sizes.
-
-        Options are those of `runtime.verify.verify`: `count`, `batches`, `sizes`, `weights`, `opset`, `nodes`.
-        """
-        from netspec.runtime.verify import verify
-
-        return verify(self.graph, seed=seed, **options)

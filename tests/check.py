@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from netspec.analyses.lint import Settings
 from netspec.api import Compilation, check_source
 from netspec.diagnostics.model import Diagnostic
 from netspec.limits import DEFAULT_LIMITS, Limits
@@ -22,10 +23,15 @@ class Finding:
     file: str = ""
 
 
-def compilations(text: str, folder: Path | None = None, limits: Limits = DEFAULT_LIMITS) -> list[Compilation]:
-    """Every net of a text that needs no arguments, compiled; the first entry is the file itself. Imports are read from `folder`."""
+def compilations(
+    text: str, folder: Path | None = None, limits: Limits = DEFAULT_LIMITS, lints: tuple[str, ...] = ()
+) -> list[Compilation]:  # fmt: skip
+    """Every net of a text that needs no arguments, compiled; the first entry is the file itself. Imports are read from `folder`.
+
+    `lints` are the codes of those to run: none, unless somebody asks.
+    """
     path = str(folder / "test.net") if folder else None
-    return check_source(Source("test.net", text, path), limits=limits)
+    return check_source(Source("test.net", text, path), limits=limits, settings=Settings(only=lints) if lints else None)
 
 
 def diagnostics(done: list[Compilation]) -> list[Diagnostic]:
@@ -48,6 +54,6 @@ def _finding(d: Diagnostic, main: Compilation) -> Finding:
     return Finding(d.code, d.place.text, d.place.line, d.severity.value, "" if d.place.source is main.source else d.place.source.name)
 
 
-def check(text: str, folder: Path | None = None, limits: Limits = DEFAULT_LIMITS) -> list[Finding]:
-    """What `netspec check` says of a text."""
-    return findings(compilations(text, folder, limits))
+def check(text: str, folder: Path | None = None, limits: Limits = DEFAULT_LIMITS, lints: tuple[str, ...] = ()) -> list[Finding]:
+    """What `netspec check` says of a text; `lints` are the codes of those to run (`("all",)` for all)."""
+    return findings(compilations(text, folder, limits, lints))

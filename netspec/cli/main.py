@@ -18,9 +18,11 @@ COMMANDS: dict[str, str] = {
     "check": "parse, expand, infer shapes; report everything that is wrong",
     "fmt": "format in place",
     "summary": "the layer table: labels, shapes, parameters, multiply-accumulates, valid input sizes",
+    "rf": "receptive fields: size, stride, alignment, holes, and the effective field; `--plot`",
     "build": "compile to .onnx, .py, .safetensors or .json",
     "run": "run a spec or an .onnx file in onnxruntime",
     "verify": "hold PyTorch and onnxruntime against each other",
+    "diff": "what changed between two networks: layers, shapes, cost, receptive field, checkpoints",
     "explain": "what a diagnostic means, with examples",
     "ops": "the catalogue of operators",
     "zoo": "the networks that ship",
@@ -29,7 +31,7 @@ COMMANDS: dict[str, str] = {
 
 
 #: which extra of ours brings a package that is imported on demand
-_EXTRAS = {"torch": "torch", "PIL": "images", "h5py": "hdf5"}
+_EXTRAS = {"torch": "torch", "PIL": "images", "h5py": "hdf5", "matplotlib": "plot"}
 
 
 class Parser(argparse.ArgumentParser):

@@ -31,6 +31,11 @@ def complain(diagnostics: Iterable[Diagnostic], limits: Limits = DEFAULT_LIMITS)
 def spec_arguments(parser: argparse.ArgumentParser, many: bool = False) -> None:
     """SPEC, `-p`, `--size` and `--limit`."""
     parser.add_argument("spec", metavar="SPEC", nargs="+" if many else None, help="file.net, file.net:net, zoo.family:net, or -")
+    call_arguments(parser)
+
+
+def call_arguments(parser: argparse.ArgumentParser) -> None:
+    """`-p`, `--size` and `--limit`."""
     parser.add_argument("-p", dest="parameters", metavar="NAME=VALUE", action="append", default=[], help="a parameter of the net")
     parser.add_argument("--size", dest="sizes", metavar="H=512,…", action="append", default=[], help="typical values of open sizes")
     parser.add_argument("--limit", dest="limits", metavar="NAME=N", action="append", default=[], help="raise a bound, e.g. nodes=500000")

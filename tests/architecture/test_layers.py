@@ -71,7 +71,7 @@ def test_the_public_names_are_these() -> None:
     import netspec
 
     assert sorted(netspec.__all__) == sorted(
-        ["Compilation", "Diagnostic", "Limits", "Net", "Refusal", "Report", "Source", "SpecError", "compile", "load", "loads"]
+        ["Compilation", "Diagnostic", "Limits", "Net", "Refusal", "Report", "Source", "SpecError", "compile", "diff", "load", "loads"]
     )
     for name in netspec.__all__:
         assert getattr(netspec, name).__doc__

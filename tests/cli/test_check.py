@@ -28,7 +28,11 @@ def test_json(netspec: Command, bad: str) -> None:
     place = found["NS201"]["places"][0]
     assert (place["file"], place["line"], place["column"], place["end_line"], place["end_column"]) == ("bad.net", 3, 45, 3, 51)
     assert found["NS201"]["severity"] == "error" and found["NS201"]["helps"] == ["did you mean `linear`?"]
-    assert netspec("check", "-", "--format", "json", stdin=GOOD).data == {"nets": ["<stdin>:good"], "diagnostics": []}
+    fine = netspec("check", "-", "--format", "json", stdin=GOOD).data
+    assert fine["nets"] == ["<stdin>:good"] and fine["diagnostics"] == []
+    height, width = fine["conditions"]["<stdin>:good"]
+    assert (height["sizes"], height["condition"], height["decided"]) == (["H"], "H >= 3", True)
+    assert [c["text"] for c in width["because"]] == ["`conv` at line 3 needs W >= 3"]
 
 
 def test_sarif(netspec: Command, bad: str) -> None:
@@ -49,7 +53,7 @@ def test_github(netspec: Command, bad: str) -> None:
 
 
 def test_standard_input(netspec: Command) -> None:
-    assert netspec("check", "-", stdin=GOOD).out == "<stdin>:good: fine\n"
+    assert netspec("check", "-", stdin=GOOD).out.splitlines()[0] == "<stdin>:good: fine"
     done = netspec("check", "-", stdin=BAD)
     assert done.status == 1 and "<stdin>:3:45" in done.err
     assert netspec("summary", "--", "-:good", stdin=GOOD).status == 0
@@ -73,8 +77,9 @@ def test_parameters_and_sizes(netspec: Command, good: str) -> None:
 
 def test_a_net_among_several(netspec: Command, tmp_path: Path) -> None:
     Path("two.net").write_text(GOOD + GOOD.replace("net good", "net other"))
-    assert netspec("check", "two.net").out == "two.net:good: fine\ntwo.net:other: fine\n"
-    assert netspec("check", "two.net:other").out == "two.net:other: fine\n"
+    asks = "  H >= 3 and W >= 3   because `conv` at line {} needs H >= 3\n"
+    assert netspec("check", "two.net").out == f"two.net:good: fine\n{asks.format(3)}two.net:other: fine\n{asks.format(7)}"
+    assert netspec("check", "two.net:other").out == f"two.net:other: fine\n{asks.format(7)}"
     assert "error[NS012]" in netspec("summary", "two.net").err
     assert netspec("summary", "two.net:other").status == 0
     assert "error[NS010]" in netspec("summary", "two.net:othr").err

@@ -16,7 +16,7 @@ from tests.cli.conftest import Command
 
 def test_fine(netspec: Command, good: str) -> None:
     done = netspec("check", good)
-    assert (done.status, done.out, done.err) == (0, "good.net:good: fine\n", "")
+    assert (done.status, done.out.splitlines()[0], done.err) == (0, "good.net:good: fine", "")
 
 
 def test_the_spec_is_at_fault(netspec: Command, bad: str) -> None:

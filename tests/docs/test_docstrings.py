@@ -7,7 +7,14 @@ from importlib import import_module
 
 import pytest
 
-MODULES = ("netspec.api", "netspec.analyses.summary", "netspec.analyses.field", "netspec.runtime.session", "netspec.runtime.verify")
+MODULES = (
+    "netspec.api",
+    "netspec.network",
+    "netspec.analyses.summary",
+    "netspec.analyses.field",
+    "netspec.runtime.session",
+    "netspec.runtime.verify",
+)
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -16,4 +23,4 @@ def test_examples_in_docstrings(name: str) -> None:
 
 
 def test_there_are_some() -> None:
-    assert doctest.testmod(import_module("netspec.api")).attempted >= 8
+    assert doctest.testmod(import_module("netspec.network")).attempted >= 8

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from netspec.cli.main import main
@@ -95,6 +96,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     for name, text in FILES.items():
         Path(name).write_text(text, encoding="utf-8")
     shutil.copy(ROOT / "examples" / "cat.jpg", "photo.jpg")
+    np.save("digits.npy", np.random.default_rng(0).normal(size=(8, 1, 32, 32)).astype(np.float32))
 
     def call(line: str) -> Outcome:
         words = shlex.split(line, comments=True)[1:]

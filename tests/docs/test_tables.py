@@ -20,7 +20,7 @@ from tests.docs.test_pages import ROOT, Outcome, blocks, command
 
 __all__ = ["command"]  # the fixture
 
-TRUST, NUMBERS = ROOT / "grammar" / "trust.md", ROOT / "grammar" / "numbers.md"
+TRUST, NUMBERS, ANALYSIS = (ROOT / "grammar" / f"{name}.md" for name in ("trust", "numbers", "analysis"))
 
 
 def table(page: Path, name: str) -> list[list[str]]:
@@ -107,6 +107,16 @@ def test_layers() -> None:
     assert [line for line in shown[0] if line] == [line.replace("netspec.", "") for line in re.findall(r'"([^"]*)"', contract)]
 
 
+# ------------------------------------------------------------------------------------------------------------- analysis
+def test_lints() -> None:
+    from netspec.analyses.lint.rule import RULES
+    from netspec.analyses.lint.rules import load_rules
+
+    load_rules()
+    wanted = [[r.code, CODES[r.code], r.severity.value + ("" if r.on else ", off by default")] for _, r in sorted(RULES.items())]
+    assert table(ANALYSIS, "lints") == wanted, "\n".join(f"| {' | '.join(row)} |" for row in wanted)
+
+
 # -------------------------------------------------------------------------------------------------------------- numbers
 def limitations() -> list[list[str]]:
     """The rows that the registry gives."""
@@ -139,7 +149,7 @@ def test_figures_of_verify() -> None:
 @pytest.mark.parametrize("spec", ["zoo.resnet:resnet50", "zoo.vgg:vgg16", "zoo.densenet:densenet121", "zoo.mobilenet:mobilenet_v2"])
 def test_published_figures(spec: str) -> None:
     facts = netspec.load(spec).summary()
-    text = " ".join(NUMBERS.read_text(encoding="utf-8").split())
+    text = " ".join(ANALYSIS.read_text(encoding="utf-8").split())
     assert re.search(rf"{facts.parameters:,} (parameters )?and {facts.macs / 1e9:.3f} G", text)
 
 

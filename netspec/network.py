@@ -1,0 +1,205 @@
+"""A compiled network, and what can be asked of it and made of it."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import TYPE_CHECKING, Any, Mapping
+
+from netspec.diagnostics.model import Diagnostic, Report
+from netspec.record import record
+from netspec.source import Source
+from netspec.syntax import tree
+
+if TYPE_CHECKING:
+    import numpy
+    import onnx
+    import torch
+
+    from netspec.analyses.field import AxisField
+    from netspec.analyses.lint import Settings, Silence
+    from netspec.analyses.signal import Signals
+    from netspec.analyses.summary import Summary
+    from netspec.graph import Graph
+    from netspec.runtime.data_initial import DataInitial
+    from netspec.runtime.session import Session
+    from netspec.runtime.verify import Verdict
+
+
+@record
+class Compilation:
+    """Everything that netspec can say about one net of a spec. `graph` is None where the spec has errors.
+
+    `sources` are the texts that took part, the spec's own and those that it imports, by their names.
+    """
+
+    source: Source
+    tree: tree.Module
+    name: str
+    graph: "Graph | None"
+    report: Report
+    sources: Mapping[str, Source] = field(default_factory=dict, compare=False, repr=False)
+
+
+def advice(compilation: Compilation, settings: "Settings", silenced: "Mapping[str, list[Silence]]") -> list[Diagnostic]:
+    """What the lints say of a compilation; nothing where it failed. `silenced` are the comments of its texts, by their names."""
+    from netspec.analyses.lint import lint
+
+    if compilation.graph is None:
+        return []
+    comments = [silence for found in silenced.values() for silence in found]
+    return lint(compilation.graph, compilation.tree, compilation.sources, settings, comments)
+
+
+@record
+class Net:
+    """A compiled network. Everything heavy (torch, onnxruntime) is imported when it is asked for."""
+
+    compilation: Compilation = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The net's name."""
+        return self.graph.name
+
+    @property
+    def graph(self) -> "Graph":
+        """The graph IR: frozen Pydantic, `model_dump_json()` round-trips."""
+        assert self.compilation.graph is not None
+        return self.compilation.graph
+
+    def check(self) -> list[Diagnostic]:
+        """What there is to say about the spec: warnings, remarks and advice, in the order of the text.
+
+        What stops a compilation never gets this far; a lint may still call something an error.
+
+        >>> from netspec import loads
+        >>> [(d.code, d.place.line) for d in loads("net a { input x: [N, 4]; output y = x -> linear(4) -> bn }").check()]
+        [('NS510', 1)]
+        """
+        from netspec.analyses.lint import Settings, silences
+
+        silenced = {name: silences(text) for name, text in self.compilation.sources.items()}
+        return [*self.compilation.report.diagnostics, *advice(self.compilation, Settings(), silenced)]
+
+    def summary(self) -> "Summary":
+        """The layer table with totals; prints as a table.
+
+        Multiply-accumulates and bytes are for the typical sizes (`analyses.summary` says how they are counted).
+
+        >>> from netspec import loads
+        >>> facts = loads("net a { input x: [N, 3, H = 8, W = 8]; output y = x -> conv(4, 3) -> max_pool(2) }").summary()
+        >>> facts.parameters, facts.macs, facts.inputs[0]["constraints"]
+        (112, 3888, ['H >= 4', 'W >= 4'])
+        """
+        from netspec.analyses.summary import summarize
+
+        return summarize(self.graph)
+
+    def receptive_field(
+        self, of: str | None = None, at: "Mapping[str, int] | tuple[int, ...] | int | None" = None, sizes: Mapping[str, int] | None = None
+    ) -> "dict[str, dict[str, AxisField]]":  # fmt: skip
+        """For each output and axis (`["mask"]["H"]`), what one position sees, in input positions: `size` (`inf`: all), `stride`,
+        `padding`, `start`, `end`, `aligned`, `coverage`, `holes`, `phases`; in evaluation mode (`analyses.field`).
+
+        `of` names an output, layer, block or bound name instead; `at` is the output position for `start` and `end` (the middle, unless
+        given); `sizes` replaces typical sizes. Raises `Refusal`: NS021 for a label, NS025 for a position.
+
+        >>> from netspec import loads
+        >>> net = loads("net a { input x: [N, 3, H = 32, W = 32]; output y = x -> 2 * conv(4, 3, stride = 2, padding = 1) }")
+        >>> seen = net.receptive_field()["y"]["H"]
+        >>> int(seen.size), int(seen.stride), int(seen.padding)
+        (7, 4, 3)
+        """
+        from netspec.analyses.field import receptive_field
+
+        return receptive_field(self.graph, of, at, sizes)
+
+    def signals(self, **options: Any) -> "Signals":
+        """Predicted moments of every activation and gradient at initialization (`analyses.signal.signals`).
+
+        Options are those of `signals`: `sizes`, `train`, `input`. `.rows()` has one `Signal` a layer: `mean`, `second`, `gradient`.
+
+        >>> from netspec import loads
+        >>> net = loads("net a { input x: [N, 64]; output y = x -> linear(64); init { linear: he_normal, bias = zeros } }")
+        >>> round(net.signals()["y"].second, 3)
+        2.0
+        """
+        from netspec.analyses.signal import signals
+
+        return signals(self.graph, **options)
+
+    def initial(self, method: str, data: "Mapping[str, numpy.ndarray]", seed: int = 0) -> "DataInitial":
+        """Initial weights from data: `method` is `lsuv` or `data`; `data` an array an input, its examples along the first axis.
+
+        What `build --init` writes: see `runtime.data_initial`. Raises `Refusal`: NS630 where the data tell nothing, NS720 to NS723
+        for data that do not fit the inputs.
+        """
+        from netspec.runtime.data_initial import data_initial
+
+        return data_initial(self.graph, method, data, seed)
+
+    def source(self) -> str:
+        """The network as stand-alone PyTorch source, which imports torch alone; the same graph gives the same bytes."""
+        from netspec.backends.torch_source import write_source
+
+        return write_source(self.graph)
+
+    def torch(self, seed: int = 0, *, weights: str | None = None, allow_extern: bool = False) -> "torch.nn.Module":
+        """The network as a `torch.nn.Module`: the source executed, parameters named by label, in training mode.
+
+        Weights start from `seed`, bit for bit those of `onnx`, or are read strictly from a file (.safetensors, .npz, .pt).
+        The code that an `extern` names is imported only with `allow_extern`. Raises `Refusal`: NS620 to NS625 for a file, NS706
+        and NS707 for an `extern`; ModuleNotFoundError without torch.
+        """
+        from netspec.backends.torch_module import build_module, load_weights
+        from netspec.backends.weight_files import weights_of
+        from netspec.backends.weights import arrays_of
+
+        module = build_module(self.source(), self.graph, allow_extern=allow_extern)
+        load_weights(module, arrays_of(self.graph, weights_of(self.graph, seed, weights)))
+        return module
+
+    def onnx(self, seed: int = 0, *, weights: str | None = None, **options: Any) -> "onnx.ModelProto":
+        """The network as an ONNX model in memory. Options are those of `OnnxOptions`: `opset`, `fold`, …
+
+        Raises `Refusal`: NS620 to NS625 for a weights file, NS702 past 2 GiB, NS703 for an opset, NS704 for what ONNX cannot say.
+        """
+        import onnx
+
+        return onnx.load_from_string(self._onnx_bytes(seed, weights, options))
+
+    def save_onnx(self, path: str, seed: int = 0, *, weights: str | None = None, **options: Any) -> None:
+        """Write the network as an ONNX file, atomically; weights stream to it, and past 2 GiB into a file beside it.
+
+        Options and `Refusal`s as in `onnx`, but for NS702; NS020 where the file cannot be written.
+        """
+        from netspec.backends.onnx import OnnxOptions, save
+        from netspec.backends.weight_files import weights_of
+
+        save(self.graph, path, weights_of(self.graph, seed, weights), OnnxOptions(**options))
+
+    def session(self, seed: int = 0, *, weights: str | None = None, provider: str = "auto", **options: Any) -> "Session":
+        """An onnxruntime session: `session(image=array)` gives `{"logits": array}`.
+
+        Options are those of `Session`: `optimize`, `threads`, `tf32`. Each call holds its arrays against the declared types and
+        the conditions on open sizes. A provider that was asked for and cannot be used is a `Refusal` (NS730, NS731), never a
+        silent run on the CPU.
+        """
+        from netspec.runtime.session import Session
+
+        return Session(self._onnx_bytes(seed, weights, {}), provider=provider, graph=self.graph, **options)
+
+    def _onnx_bytes(self, seed: int, weights: str | None, options: dict[str, Any]) -> bytes:
+        from netspec.backends.onnx import OnnxOptions, model_bytes
+        from netspec.backends.weight_files import weights_of
+
+        return model_bytes(self.graph, weights_of(self.graph, seed, weights), OnnxOptions(**options))
+
+    def verify(self, seed: int = 0, **options: Any) -> "Verdict":
+        """PyTorch against onnxruntime on the same weights and inputs, node by node and end to end, over several sizes.
+
+        Options are those of `runtime.verify.verify`: `count`, `batches`, `sizes`, `weights`, `opset`, `nodes`.
+        """
+        from netspec.runtime.verify import verify
+
+        return verify(self.graph, seed=seed, **options)
