@@ -8,10 +8,10 @@ from itertools import groupby
 
 from netspec.analyses.columns import Column, lay_out
 from netspec.analyses.effective import EffectiveField
-from netspec.analyses.field import AxisField, Fields, Misalignment, Phase, axis_name
-from netspec.graph import Node, Value
+from netspec.analyses.field import AxisField, Fields, Misalignment, Phase, axis_name, uneven
+from netspec.graph import Graph, Node, Value
 from netspec.record import record
-from netspec.sizes.dim import show
+from netspec.sizes.dim import names, show
 
 #: up to this size a field is drawn position by position
 _DRAWN = 72
@@ -64,7 +64,7 @@ def field_text(label: str, value: Value, sights: Sequence[Sight], joins: Sequenc
 def remarks(seen: AxisField) -> list[str]:
     """What is peculiar about a field, a line each."""
     found = []
-    if seen.phases:
+    if len({(p.size, p.coverage) for p in seen.phases}) > 1:
         found.append(_phases(seen.phases))
     if seen.holes:
         found.append(_holes(seen))
@@ -86,6 +86,19 @@ def joins_text(found: Fields, value: int) -> list[str]:
         axes = ", ".join(dict.fromkeys(axis_name(found.closed.graph.values[j.input], j.axis) for j in several))
         lines.append(f"  out of alignment: {place(nodes[node])} joins {words} along {axes}")
     return [*lines, f"  … and {len(kinds) - _JOINS} more joins out of alignment"] if len(kinds) > _JOINS else lines
+
+
+def overlaps_text(graph: Graph, value: int) -> list[str]:
+    """The transposed convolutions on the way to a value that overlap unevenly, a line each."""
+    lines = []
+    for node, counts in uneven(graph, value):
+        axes: dict[tuple[int, ...], list[str]] = {}
+        for axis, of in counts.items():
+            size = graph.values[node.outputs[0]].shape[axis]
+            axes.setdefault(of, []).append(", ".join(sorted(names(size))) or f"axis {axis}")
+        along = "; ".join(f"{', '.join(map(str, of))} inputs in turn along {', '.join(those)}" for of, those in axes.items())
+        lines.append(f"  checkerboard: {place(node)} sums {along}")
+    return lines
 
 
 def place(node: Node) -> str:

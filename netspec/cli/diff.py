@@ -9,7 +9,7 @@ The JSON is {"from", "to", "same", "added", "removed", "nets"}: `added` and `rem
 {"from", "to", "same", "parameters", "sizes", "ports", "layers", "blocks", "consequences", "checkpoint"}. Changes are
 {"kind", "what", "from", "to"}. `layers` has "added" and "removed" ({"label", "op", "call", "shape", "parameters", "line"}),
 "changed" ({"label", "new_label", "kind", "changes"}) and "renamed" ({"from", "to"}); `blocks` the same for whole blocks.
-`consequences` are {"what", "of", "from", "to"}: "parameters", "macs", "activation_bytes", "receptive_field" of `mask H`,
+`consequences` are {"what", "of", "from", "to"}: "parameters", "macs", "activation_bytes", "training_bytes", "receptive_field" of `mask H`,
 "constraints" of `H`. `checkpoint` tells what becomes of A's weights in B: "fits" ({"count", "bytes"}), "reshaped", "missing",
 "unexpected", "renamed" (they fit under another name) and "misplaced" (they load, but into another layer).
 """

@@ -5,10 +5,11 @@ Numbers are for the typical sizes (`--size`), in evaluation mode, borders aside:
 largest over the position's phases, `least` that of the narrowest path, `padding` how far before the input position 0 begins. From the
 middle of the output, or from `--at`.
 
-The JSON is {"net", "outputs": {output: {axis: {"size", "stride", "padding", "start", "end", "aligned", "coverage", …}}}, "local"}:
-`size` is "all" where the whole axis is seen, `stride` a number (0.5 after upsampling twice). "holes" are [first, last] counted
-from `start`, "phases" is there where phases differ, "effective" has "centre", "deviation" and "within" (the shortest stretch with 68 %
-of the gradient). "local" names, for outputs that see everything, the last layer that does not.
+The JSON is {"net", "outputs": {output: {axis: {"size", "stride", "padding", "start", "end", "aligned", "coverage", …}}}, "local",
+"checkerboards"}: `size` is "all" where the whole axis is seen, `stride` a number (0.5 after upsampling twice). "holes" are
+[first, last] counted from `start`, "phases" is there where phases differ, "effective" has "centre", "deviation" and "within" (the
+shortest stretch with 68 % of the gradient). "local" names, for outputs that see everything, the last layer that does not;
+"checkerboards" are the transposed convolutions that overlap unevenly, with how many inputs they sum by axis and phase.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def _text(graph: Graph, found: Fields, labels: list[str], at: At) -> str:
 def _section(graph: Graph, found: Fields, label: str, at: At) -> str:
     from netspec.analyses.effective import effective_at
     from netspec.analyses.field import fields_by_input, value_of
-    from netspec.analyses.field_table import Sight, field_text, joins_text
+    from netspec.analyses.field_table import Sight, field_text, joins_text, overlaps_text
 
     value, several = value_of(graph, label), len(graph.inputs) > 1
     sights = [
@@ -103,17 +104,18 @@ def _section(graph: Graph, found: Fields, label: str, at: At) -> str:
         for name, field in axes.items()
     ]
     width = max(60, min(shutil.get_terminal_size((100, 24)).columns, 120))
-    return field_text(label, graph.values[value], sights, joins_text(found, value), width)
+    return field_text(label, graph.values[value], sights, joins_text(found, value) + overlaps_text(graph, value), width)
 
 
 # --------------------------------------------------------------------------------------------------------------- JSON
 def _json(graph: Graph, found: Fields, labels: list[str], at: At) -> str:
     from netspec.analyses.effective import effective_at
-    from netspec.analyses.field import receptive_field, value_of
+    from netspec.analyses.field import receptive_field, uneven, value_of
     from netspec.analyses.local import last_local
 
     outputs: dict[str, dict[str, Any]] = {}
     local: dict[str, str] = {}
+    boards: dict[str, dict[str, list[int]]] = {}
     for label in labels:
         value = value_of(graph, label)
         outputs[label] = {}
@@ -125,4 +127,5 @@ def _json(graph: Graph, found: Fields, labels: list[str], at: At) -> str:
         border = last_local(found, value)
         if border is not None:
             local[label] = border[0].name
-    return json.dumps({"net": graph.name, "outputs": outputs, "local": local}, indent=2)
+        boards.update({node.name: {str(axis): list(of) for axis, of in counts.items()} for node, counts in uneven(graph, value)})
+    return json.dumps({"net": graph.name, "outputs": outputs, "local": local, "checkerboards": boards}, indent=2)

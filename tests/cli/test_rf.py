@@ -29,7 +29,7 @@ def gridding(tmp_path: Path) -> str:
 # ---------------------------------------------------------------------------------------------------------------- JSON
 def test_the_json_is_as_promised(netspec: Command) -> None:
     done = netspec("rf", "zoo.unet:unet", "--format", "json")
-    assert done.status == 0 and done.err == "" and list(done.data) == ["net", "outputs", "local"]
+    assert done.status == 0 and done.err == "" and list(done.data) == ["net", "outputs", "local", "checkerboards"]
     axes = done.data["outputs"]["mask"]
     assert list(axes) == ["H", "W"]
     height = axes["H"]
@@ -124,3 +124,12 @@ def test_a_figure_needs_its_extra(netspec: Command, gridding: str, monkeypatch: 
     done = netspec("rf", gridding, "--plot", "figure.png")
     assert done.status == 3 and "error[NS016]" in done.err and "netspec-lang[plot]" in done.err
     assert not Path("figure.png").exists()
+
+
+def test_uneven_overlap_is_told(netspec: Command) -> None:
+    Path("board.net").write_text(
+        "net board {\n  input x: [N, 4, H = 9, 8]\n  output y = x -> conv_transpose(4, (3, 4), stride = 2) as up -> conv(4, 3)\n}\n"
+    )
+    assert "  checkerboard: up (line 3) sums 2, 1 inputs in turn along H" in netspec("rf", "board.net").out.splitlines()
+    assert netspec("rf", "board.net", "--format", "json").data["checkerboards"] == {"up": {"2": [2, 1]}}
+    assert netspec("rf", "zoo.unet:unet", "--format", "json").data["checkerboards"] == {}

@@ -17,6 +17,7 @@ def consequences(old: Graph, new: Graph, sizes: Renamed, outputs: Renamed) -> tu
     """All of them, also those that did not change. `sizes` and `outputs` are the first network's names with the second's."""
     before, after = summarize(old), summarize(new)
     numbers = [Consequence(n, "", getattr(before, n), getattr(after, n)) for n in ("parameters", "macs", "activation_bytes")]
+    numbers.append(Consequence("training_bytes", "", before.cost.memory.training, after.cost.memory.training))
     return (*numbers, *_fields(old, new, sizes, outputs), *_constraints(old, new, sizes))
 
 

@@ -136,7 +136,7 @@ class Checkpoint:
 
 @record
 class Consequence:
-    """A property of the whole network, before and after: `parameters`, `macs`, `activation_bytes`, `receptive_field` of
+    """A property of the whole network, before and after: `parameters`, `macs`, `activation_bytes`, `training_bytes`, `receptive_field` of
     `mask H`, `constraints` of `H`. Values are numbers, texts, or None where there is none."""
 
     what: str

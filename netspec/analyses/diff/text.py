@@ -10,7 +10,7 @@ from netspec.analyses.diff.words import rename
 from netspec.diagnostics.render import show
 
 _COLOURS = {"+": "32", "-": "31", "~": "33", ">": "36"}
-_WORDS = {"parameters": "parameters", "macs": "multiply-adds", "activation_bytes": "peak memory"}
+_WORDS = {"parameters": "parameters", "macs": "multiply-adds", "activation_bytes": "peak memory", "training_bytes": "training memory"}
 #: How many lines of one kind are shown, and how wide a subject may be for the others to line up with it.
 _LINES, _WIDTH = 20, 34
 
@@ -138,7 +138,7 @@ def _consequences(found: tuple[Consequence, ...]) -> list[str]:
 
 
 def _number(what: str, value: int) -> str:
-    if what != "activation_bytes":
+    if not what.endswith("_bytes"):
         return f"{value:,}"
     if value < 1 << 20:
         return f"{value / 1024:,.1f} KiB" if value >= 1024 else f"{value} bytes"

@@ -8,7 +8,7 @@ them, with its holes, and with borders. `report` puts both together.
 from netspec.analyses.field.closed import Closed, Read
 from netspec.analyses.field.exact import reaching, reaching_at
 from netspec.analyses.field.forward import Fields, Misalignment, axis_name, fields, fields_at, position_axes
-from netspec.analyses.field.overlap import overlap
+from netspec.analyses.field.overlap import overlap, uneven
 from netspec.analyses.field.positions import EVERYWHERE, Positions
 from netspec.analyses.field.report import At, AxisField, Phase, fields_by_input, receptive_field, smallest_field, value_of
 from netspec.analyses.field.track import BOUND, WHOLE, Track
@@ -36,5 +36,6 @@ __all__ = [
     "reaching_at",
     "receptive_field",
     "smallest_field",
+    "uneven",
     "value_of",
 ]

@@ -27,3 +27,15 @@ def overlap(graph: Graph, node: Node, sizes: Mapping[str, int] | None = None) ->
             assert taps is not None
             found[axis] = tuple(len(taps.at(o)) for o in range(taps.period))
     return found
+
+
+def uneven(graph: Graph, value: int) -> list[tuple[Node, dict[int, tuple[int, ...]]]]:
+    """The layers on the way to a value whose overlap is uneven, in order, each with its counts by axis and phase."""
+    wanted, found = {value}, []
+    for node in reversed(graph.nodes):
+        if not wanted.isdisjoint(node.outputs):
+            wanted.update(node.inputs)
+            counts = {axis: of for axis, of in overlap(graph, node).items() if len(set(of)) > 1}
+            if counts:
+                found.append((node, counts))
+    return found[::-1]
