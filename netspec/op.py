@@ -5,9 +5,9 @@ itself, shows what it accepts and rejects, and answers the facets below. No pass
 """
 
 from dataclasses import field
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter
 
 from netspec.reach import Reach, pointwise
 from netspec.record import draft, record
@@ -77,13 +77,18 @@ class Needs:
             self.found.append(Need(condition, code, reason))
 
 
+def _nested(value: Any) -> Any:
+    """An argument as JSON has it: of objects there are initializers alone, those that another one takes."""
+    return TypeAdapter(Initializer).validate_python(value) if isinstance(value, dict) else value
+
+
 @record
 class Initializer:
     """How a parameter starts, as data: a distribution's name and its numbers. `initializers` resolves it to one of
     `zeros`, `constant`, `uniform(low, high)`, `normal(mean, std)`, `truncated_normal(mean, std, low, high)`, … ."""
 
     name: str
-    arguments: tuple[tuple[str, Any], ...] = ()
+    arguments: tuple[tuple[str, Annotated[Any, BeforeValidator(_nested)]], ...] = ()
 
     def __str__(self) -> str:
         inner = ", ".join(f"{k} = {v}" for k, v in self.arguments)
@@ -199,6 +204,10 @@ class Operator(BaseModel):
     #: arguments that are tensors in the language (`resize(like = e)`): they become further inputs, in this order, and
     #: the field of that name (a bool) says whether one was given
     TENSOR_ARGUMENTS: ClassVar[tuple[str, ...]] = ()
+    #: what its outputs are called in the language (`f = x -> lstm(8, states = true)`, `f.h`), where it has several
+    OUTPUTS: ClassVar[tuple[str, ...]] = ()
+    #: how large the numbers inside of it are, if they may be far larger than its output: 1 for a gate that closes; else 0
+    SCALE: ClassVar[float] = 0.0
     EXAMPLES: ClassVar[tuple[Accepts | Rejects, ...]] = ()
     LIMITATIONS: ClassVar[tuple[Limitation, ...]] = ()
 

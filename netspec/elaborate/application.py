@@ -138,7 +138,7 @@ class Application(Context):
         if layer.init is not None and slot.path not in self.layer_inits:
             self.layer_inits[slot.path] = layer.init
         tensors = tuple(self.tensor(n) for n in numbers)
-        return tensors[0] if len(tensors) == 1 else Tensors((None,) * len(tensors), tensors)
+        return tensors[0] if len(tensors) == 1 else Tensors(operator.OUTPUTS or (None,) * len(tensors), tensors)
 
     def _check_arity(self, layer: OperatorLayer, inputs: list[Tensor]) -> None:
         arity = layer.operator.ARITY

@@ -216,6 +216,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sqrt": lambda x: math.sqrt(_number(x)),
     "log": lambda x, *base: math.log(_number(x), *base),
     "exp": lambda x: math.exp(_number(x)),
+    "sin": lambda x: math.sin(_number(x)),
+    "cos": lambda x: math.cos(_number(x)),
     "enumerate": lambda items, start=0: [list(pair) for pair in enumerate(items, start)],
     "zip": lambda *lists: [list(group) for group in zip(*lists)],
     "reversed": lambda items: list(reversed(items)),

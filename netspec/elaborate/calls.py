@@ -247,18 +247,25 @@ class Calls(Application):
         self, operator: type[Operator], values: dict[str, Any], marks: dict[str, Place], place: Place, env: Environment | None
     ) -> OperatorLayer:
         init = values.pop("init", None)
-        tensors: list[Tensor] = []
+        given: dict[str, list[Tensor]] = {}
         for name, value in values.items():
-            if name in operator.TENSOR_ARGUMENTS and value is not None and not isinstance(value, bool):
-                tensors.extend(self.as_tensors(value, marks[name]))
+            if name in operator.TENSOR_ARGUMENTS and value is not None and value is not False:
+                given[name] = self.as_tensors(value, marks[name])
+                if len(given[name]) != 1:
+                    self.fail("NS310", f"`{name}` is one tensor, and this is {describe(value)}", marks[name])
                 values[name] = True
+            elif name in operator.TENSOR_ARGUMENTS and value is None:
+                values[name] = False
             else:
+                if init is None and isinstance(value, OperatorLayer):
+                    init = value.init  # what a layer that is wrapped starts with: `weight_norm(conv(8, 3, init = orthogonal))`
                 values[name] = self._field(value, marks.get(name, place))
         try:
             made = self._operator(operator, values)
         except ValidationError as error:
             self._invalid(operator, error, values, marks, place)
-        return OperatorLayer(made, place, tuple(tensors), init, tuple(marks.items()))
+        tensors = tuple(t for name in operator.TENSOR_ARGUMENTS for t in given.get(name, ()))
+        return OperatorLayer(made, place, tensors, init, tuple(marks.items()))
 
     def _operator(self, operator: type[Operator], values: dict[str, Any]) -> Operator:
         """The operator with these arguments, the same object for the same ones: later stages go by identity.

@@ -297,8 +297,8 @@ class Expressions(Calls):
                 return e.name
             return f"{e.name}.{self.evaluate(e.index, env)}"
         text = "".join(p if isinstance(p, str) else str(self.evaluate(p, env)) for p in e.pieces)
-        if not all(part and all(c.isalnum() or c == "_" for c in part) and part.isascii() for part in text.split(".")):
-            self.fail("NS207", f'"{text}" cannot be a label: letters, digits and `_`, joined by dots', e.place)
+        if not all(part and all(c.isalnum() or c in "_-" for c in part) and part.isascii() for part in text.split(".")):
+            self.fail("NS207", f'"{text}" cannot be a label: letters, digits, `_` and `-`, joined by dots', e.place)
         return text
 
     def _arrow(self, e: tree.Arrow, env: Environment) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, TypeGuard
 
 from netspec import graph as g
 from netspec import ops
@@ -28,9 +28,10 @@ class Initialization(Statements):
         for node in self.builder.nodes:
             for name in node.weights:
                 tensor = self.builder.weights[name]
-                request = self._request(tensor, node.label, _names_of(node.operator), rules)
+                operators = _names_of(node.operator)
+                request = self._request(tensor, node.label, operators, rules)
                 if request is not None:
-                    self._set(name, tensor, request)
+                    self._set(name, tensor, operators, request)
         for rule in rules:
             if not rule.matched:
                 message = f"`{rule.selector}` selects no layer with such a parameter"
@@ -56,17 +57,21 @@ class Initialization(Statements):
             return True
         return fnmatchcase(label, rule.selector)
 
-    def _set(self, name: str, tensor: g.Tensor, request: InitRequest) -> None:
+    def _set(self, name: str, tensor: g.Tensor, operators: tuple[str, ...], request: InitRequest) -> None:
         scope = request.environment.child()
         scope.names.update({"n": tensor.fan_in, "fan_in": tensor.fan_in, "fan_out": tensor.fan_out})
         try:
             init = self._initializer(request.expression, scope)
-            self._suits(init, tensor, request)
+            self._suits(init, tensor, operators, request)
         except Failed:
             return
         self.builder.weights[name] = tensor.model_copy(update={"init": init})
 
-    def _suits(self, init: Initializer, tensor: g.Tensor, request: InitRequest) -> None:
+    def _suits(self, init: Initializer, tensor: g.Tensor, operators: tuple[str, ...], request: InitRequest) -> None:
+        layers = INITIALIZERS[init.name].layers
+        if layers and not set(layers) & set(operators):
+            message = f"`{tensor.name}`: {init.name} is for the weight of {' or '.join(layers)}, not of {operators[-1]}"
+            self.fail("NS332", message, request.expression.place)
         try:
             resolve(init, tensor.shape, tensor.fan_in, tensor.fan_out)
         except Reject as reject:
@@ -77,16 +82,16 @@ class Initialization(Statements):
         try:
             if isinstance(expression, tree.Name) and expression.id in INITIALIZERS:
                 return make(expression.id, (), {})
-            if isinstance(expression, tree.Call) and isinstance(expression.function, tree.Name) and expression.function.id in INITIALIZERS:
-                return self._called(expression.function.id, expression.arguments, env)
+            if _calls_initializer(expression):
+                return self._called(expression, env)
             return self._from_value(expression, env)
         except Reject as reject:
             self.fail(reject.code, str(reject), expression.place, helps=(reject.help,) if reject.help else ())
 
-    def _called(self, name: str, arguments: tuple[tree.Argument, ...], env: Environment) -> Initializer:
-        positional = [self._init_argument(a.value, env) for a in arguments if a.name is None]
-        keywords = {a.name: self._init_argument(a.value, env) for a in arguments if a.name is not None}
-        return make(name, tuple(positional), keywords)
+    def _called(self, call: tree.Call, env: Environment) -> Initializer:
+        positional = [self._init_argument(a.value, env) for a in call.arguments if a.name is None]
+        keywords = {a.name: self._init_argument(a.value, env) for a in call.arguments if a.name is not None}
+        return make(call.function.id, tuple(positional), keywords)  # type: ignore[attr-defined]
 
     def _init_argument(self, expression: tree.Expr, env: Environment) -> Any:
         if isinstance(expression, tree.Name):
@@ -94,6 +99,8 @@ class Initialization(Statements):
                 return expression.id
             if env.find(expression.id) is MISSING:
                 return expression.id
+        if _calls_initializer(expression):
+            return self._called(expression, env)
         value = self.evaluate(expression, env)
         return value.operator.NAME if isinstance(value, OperatorRef) else value
 
@@ -109,6 +116,10 @@ class Initialization(Statements):
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return make("constant", (float(value),), {})
         self.fail("NS601", f"an initializer is needed here, not {describe(value)}", expression.place)
+
+
+def _calls_initializer(expression: tree.Expr) -> TypeGuard[tree.Call]:
+    return isinstance(expression, tree.Call) and isinstance(expression.function, tree.Name) and expression.function.id in INITIALIZERS
 
 
 def _names_of(operator: Operator) -> tuple[str, ...]:

@@ -39,6 +39,8 @@ class WrittenShapes(Calls):
     def _open_size(self, dim: tree.Dim, axis: int, env: Environment) -> Size:
         if isinstance(dim.size, tree.Name) and (dim.typical is not None or env.find(dim.size.id) is MISSING):
             name = dim.size.id
+            if not name.isascii():
+                self.fail("NS213", f"the name of an open size is of ASCII letters, digits and `_`, unlike `{name}`", dim.place)
             sizes = self.builder.sizes
             if dim.typical is not None:
                 sizes[name] = self._typical(dim, name, env)

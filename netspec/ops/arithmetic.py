@@ -291,6 +291,30 @@ class Sqrt(_Unary):
 
 
 @final
+class Sin(_Unary):
+    """The sine of each element, in radians; integers give float32. PyTorch: `torch.sin`. ONNX: Sin."""
+
+    NAME: ClassVar[str] = "sin"
+    ONNX: ClassVar[str] = "Sin"
+    EXAMPLES: ClassVar[tuple[Accepts | Rejects, ...]] = (
+        Accepts("sin", ("[N, T, 4]",), "[N, T, 4]"),
+        Accepts("sin", ("int64 [N, 3]",), "[N, 3]"),
+    )
+
+
+@final
+class Cos(_Unary):
+    """The cosine of each element, in radians; integers give float32. PyTorch: `torch.cos`. ONNX: Cos."""
+
+    NAME: ClassVar[str] = "cos"
+    ONNX: ClassVar[str] = "Cos"
+    EXAMPLES: ClassVar[tuple[Accepts | Rejects, ...]] = (
+        Accepts("cos", ("[N, T, 4]",), "[N, T, 4]"),
+        Accepts("cos", ("int64 [N, 3]",), "[N, 3]"),
+    )
+
+
+@final
 class Clamp(Operator):
     """Each element, but not below `min` nor above `max`: `min(max(x, low), high)`. NaN stays.
 

@@ -1,4 +1,4 @@
-"""Noise in training, nothing in evaluation: the dropouts. Their lowering to ONNX is the input itself."""
+"""Noise in training, nothing in evaluation: the dropouts, and stochastic depth. Their lowering to ONNX is the input itself."""
 
 from typing import ClassVar, final
 
@@ -8,7 +8,7 @@ from netspec.op import Accepts, Needs, Operator, Rejects, Site
 from netspec.ops._arguments import changed
 from netspec.ops._inputs import require_floats, require_rank
 from netspec.sizes.tensor import TensorType
-from netspec.terms import In, OnnxTerm, Torch, module
+from netspec.terms import In, OnnxTerm, Support, Torch, module
 
 
 @final
@@ -102,6 +102,60 @@ class AlphaDropout(Operator):
 
     def torch(self, site: Site) -> Torch:
         return Torch(module("nn.AlphaDropout", **changed(self, "p")))
+
+    def onnx(self, site: Site) -> OnnxTerm:
+        return In()
+
+
+DROP_PATH = Support(
+    "DropPath",
+    '''\
+class DropPath(nn.Module):
+    """In training, sets each example to zero as a whole with probability `p`, and divides the others by `1 - p`."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        kept = x.new_ones(x.shape[0], *[1] * (x.dim() - 1))
+        return x * F.dropout(kept, self.p)
+''',
+)
+
+
+@final
+class DropPath(Operator):
+    """Stochastic depth: at the end of a residual branch, in training, sets the branch of each example to zero as a whole with
+    probability `p`, and divides the others by `1 - p`: such an example passes a shallower network. In evaluation the identity.
+
+    Any floating-point input whose first axis is the batch; the output has its shape. PyTorch: a module of a few lines, which
+    is torchvision's `StochasticDepth(p, "row")`. ONNX: nothing.
+    Huang et al., "Deep Networks with Stochastic Depth", arXiv:1603.09382.
+    """
+
+    NAME: ClassVar[str] = "drop_path"
+    FAMILY: ClassVar[str] = "regularizer"
+    EXAMPLES: ClassVar[tuple[Accepts | Rejects, ...]] = (
+        Accepts("drop_path(0.2)", ("[N, 8, H = 4, W = 5]",), "[N, 8, H, W]"),
+        Accepts("drop_path(0)", ("[N, T, 8]",), "[N, T, 8]"),
+        Accepts("drop_path(p = 0.1)", ("[2, 3]",), "[2, 3]"),
+        Rejects("drop_path(1.5)", ("[2, 3]",), "NS310"),
+        Rejects("drop_path(0.1)", ("[]",), "NS401"),
+        Rejects("drop_path(0.1)", ("int64 [2, 3]",), "NS403"),
+    )
+
+    p: float = Field(ge=0, le=1, description="probability that an example's branch is dropped")
+
+    def shape(self, inputs: tuple[TensorType, ...], need: Needs) -> TensorType:
+        require_floats(self.NAME, *inputs)
+        require_rank(self.NAME, inputs[0], 1, help="the first axis is that of the examples")
+        return inputs[0]
+
+    def torch(self, site: Site) -> Torch:
+        return Torch(module(DROP_PATH, self.p), supports=(DROP_PATH,))
 
     def onnx(self, site: Site) -> OnnxTerm:
         return In()

@@ -133,7 +133,7 @@ def _cost(graph: Graph, node: Node, inputs: Types, outputs: Types, view: bool) -
 
 def _for_size_alone(node: Node, distinct: dict[int, TensorType]) -> int:
     """How many of the last inputs are there for their size (`resize(like = e)`), and are not read."""
-    like = sum(bool(getattr(node.op, name)) for name in node.op.TENSOR_ARGUMENTS)
+    like = int("like" in node.op.TENSOR_ARGUMENTS and node.op.like)  # type: ignore[attr-defined]
     return max(0, like - (len(node.inputs) - len(distinct)))
 
 

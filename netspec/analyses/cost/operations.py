@@ -16,6 +16,8 @@ from collections.abc import Callable
 from math import prod
 from typing import Any
 
+from netspec.analyses.cost.attention import dot_product_operations, multihead_operations
+from netspec.analyses.cost.recurrence import elementwise
 from netspec.op import Operator
 from netspec.sizes.dim import Size
 from netspec.sizes.tensor import TensorType, count
@@ -105,6 +107,22 @@ def _cast(op: Any, x: Types, y: Types) -> Size:
     return 0 if x[0].dtype == y[0].dtype else count(y[0])
 
 
+def _recurrent(op: Any, x: Types, y: Types) -> Size:
+    return elementwise(op, x[0])
+
+
+def _einsum(op: Any, x: Types, y: Types) -> Size:
+    """The sums of one input; products where nothing is multiplied and added."""
+    if len(x) == 1:
+        return count(x[0]) if x[0].rank > y[0].rank else 0
+    return (len(x) - 1) * count(y[0]) if op.macs(x, y) == 0 else 0  # type: ignore[no-any-return]
+
+
+def _grid_sample(op: Any, x: Types, y: Types) -> Size:
+    """The weighted sum of 4 or 16 neighbours, as in an interpolation."""
+    return {"nearest": 0, "bilinear": 7, "bicubic": 31}[op.mode] * count(y[0])
+
+
 #: operations by operator
 OPERATIONS: dict[str, Rule] = {
     "conv": _bias, "conv_transpose": _bias, "local_conv": _bias, "linear": _bias,
@@ -139,11 +157,20 @@ OPERATIONS: dict[str, Rule] = {
     "flatten": _nothing, "reshape": _nothing, "permute": _nothing, "squeeze": _nothing, "unsqueeze": _nothing, "expand": _nothing,
     "cast": _cast,
     "split": _nothing, "chunk": _nothing, "slice": _nothing, "select": _nothing, "concat": _nothing, "stack": _nothing,
+    "rnn": _recurrent, "gru": _recurrent, "lstm": _recurrent,
+    "rnn_cell": _recurrent, "gru_cell": _recurrent, "lstm_cell": _recurrent,
     "add": _output(1), "sub": _output(1), "mul": _output(1), "div": _output(1), "pow": _output(1),
     "maximum": _output(1), "minimum": _output(1), "clamp": _clamp,
     "neg": _output(1), "abs": _output(1), "exp": _output(1), "log": _output(1), "sqrt": _output(1),
+    "sin": _output(1), "cos": _output(1),
     "mean": _input(1), "sum": _input(1), "max": _input(1), "min": _input(1), "prod": _input(1), "argmax": _input(1),
     "logsumexp": _input(4),  #                    maximum, difference, exponential, sum
+    "scaled_dot_product": dot_product_operations, "multihead_attention": multihead_operations,
+    "equal": _output(1), "not_equal": _output(1), "less": _output(1), "less_equal": _output(1), "greater": _output(1),
+    "greater_equal": _output(1), "logical_and": _output(1), "logical_or": _output(1), "logical_not": _output(1), "where": _output(1),
+    "roll": _nothing, "cumsum": _output(1), "gather": _nothing, "index_select": _nothing,
+    "unfold": _nothing, "fold": _input(1),  #      overlaps are summed
+    "einsum": _einsum, "grid_sample": _grid_sample,
     "param": _nothing, "constant": _nothing, "one_hot": _nothing, "identity": _nothing,
 }  # fmt: skip
 

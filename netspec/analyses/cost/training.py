@@ -12,11 +12,14 @@ from collections.abc import Callable, Iterable
 from math import prod
 from typing import Any
 
+from netspec.analyses.cost.attention import Held, dot_product_keeps, multihead_keeps
 from netspec.analyses.cost.layers import tensor_bytes
 from netspec.analyses.cost.operations import Types
+from netspec.analyses.cost.recurrence import copies_input, saved_bytes
 from netspec.analyses.cost.storage import Storages
 from netspec.analyses.cost.typed import Typed
 from netspec.graph import Graph
+from netspec.ops._inputs import FLOATS
 from netspec.ops._padding import windows
 from netspec.ops._window import Window
 from netspec.record import record
@@ -256,6 +259,35 @@ def _reparametrized(site: Site, numbers: int, own: int, dtype: str) -> Saved:
     return Saved(inner.inputs, inner.outputs, inner.more + (own + (0 if looked_up else numbers)) * DTYPES[dtype])
 
 
+def _recurrent(site: Site) -> Saved:
+    """Every step's gates and states, what goes into each layer, and the initial states."""
+    given = tuple(range(1, len(site.inputs)))
+    read = given if copies_input(site.op, site.x) else (0, *given)
+    return Saved(read, (0,) if site.op.NAME == "rnn_cell" else (), saved_bytes(site.op, site.x, bool(given)))
+
+
+def _einsum(site: Site) -> Saved:
+    """Pairs are multiplied from left to right: what is multiplied again is kept too."""
+    if len(site.inputs) < 3:
+        return _mul(site)
+    between = total(made for _, made in site.op.pairs(site.inputs)[:-1])
+    return Saved(tuple(range(len(site.inputs))), (), between * DTYPES[site.x.dtype])
+
+
+def _gather(site: Site) -> Saved:
+    """Input and index, which is one of int64."""
+    index = site.inputs[1]
+    return Saved((0, 1)) if index.dtype == "int64" else Saved((0,), (), count(index) * DTYPES["int64"])
+
+
+def _attention(keeps: Callable[[Any, Types, Types, tuple[bool, ...]], Held]) -> Rule:
+    def rule(site: Site) -> Saved:
+        held = keeps(site.op, site.inputs, site.outputs, site.flows)
+        return Saved(held.inputs, held.outputs, held.more)
+
+    return rule
+
+
 #: what each operator saves
 KEEPS: dict[str, Rule] = {
     "conv": _conv, "conv_transpose": _always(INPUT), "local_conv": _local_conv, "linear": _always(INPUT),
@@ -279,11 +311,20 @@ KEEPS: dict[str, Rule] = {
     "pad": _pad, "crop": _always(NOTHING), "flatten": _always(NOTHING), "reshape": _always(NOTHING), "permute": _always(NOTHING),
     "squeeze": _always(NOTHING), "unsqueeze": _always(NOTHING), "expand": _always(NOTHING), "cast": _always(NOTHING),
     "split": _always(NOTHING), "chunk": _always(NOTHING), "slice": _always(NOTHING), "select": _always(NOTHING),
+    "rnn": _recurrent, "gru": _recurrent, "lstm": _recurrent,
+    "rnn_cell": _recurrent, "gru_cell": _recurrent, "lstm_cell": _recurrent,
     "concat": _always(NOTHING), "stack": _always(NOTHING), "add": _always(NOTHING), "sub": _always(NOTHING),
     "mul": _mul, "div": _div, "pow": _pow, "maximum": _always(Saved((0, 1))), "minimum": _always(Saved((0, 1))),
     "clamp": _always(INPUT), "neg": _always(NOTHING), "abs": _always(INPUT), "exp": _always(OUTPUT), "log": _always(INPUT),
-    "sqrt": _always(OUTPUT), "mean": _always(NOTHING), "sum": _always(NOTHING), "max": _always(BOTH), "min": _always(BOTH),
+    "sqrt": _always(OUTPUT), "sin": _always(INPUT), "cos": _always(INPUT),
+    "mean": _always(NOTHING), "sum": _always(NOTHING), "max": _always(BOTH), "min": _always(BOTH),
     "prod": _prod, "logsumexp": _always(BOTH), "argmax": _always(NOTHING),
+    "scaled_dot_product": _attention(dot_product_keeps), "multihead_attention": _attention(multihead_keeps),
+    "equal": _always(NOTHING), "not_equal": _always(NOTHING), "less": _always(NOTHING), "less_equal": _always(NOTHING),
+    "greater": _always(NOTHING), "greater_equal": _always(NOTHING), "logical_and": _always(NOTHING),
+    "logical_or": _always(NOTHING), "logical_not": _always(NOTHING), "where": _always(INPUT),
+    "roll": _always(NOTHING), "cumsum": _always(NOTHING), "gather": _gather, "index_select": _always(Saved((1,))),
+    "unfold": _always(NOTHING), "fold": _always(NOTHING), "einsum": _einsum, "grid_sample": _always(Saved((0, 1))),
     "param": _always(NOTHING), "constant": _always(NOTHING), "one_hot": _always(NOTHING), "identity": _always(NOTHING),
 }  # fmt: skip
 
@@ -308,7 +349,7 @@ def kept_for_backward(graph: Graph, typed: Typed, storages: Storages, of_inputs:
     known: dict[Any, Saved] = {}
     for node, kind in zip(graph.nodes, typed.kinds):
         through = tuple([i in flows for i in node.inputs])
-        if not (True in through or any([trainable[w] for w in node.weights])) or node.op.NAME == "argmax":
+        if not (True in through or any([trainable[w] for w in node.weights])) or typed.types[node.outputs[0]].dtype not in FLOATS:
             more.append(0)
             continue
         flows.update(node.outputs)

@@ -162,6 +162,7 @@ RULES: dict[str, Rule] = {
     "split": _pieces,
     "chunk": _pieces,
     "slice": _piece,
+    "roll": _piece,
     "pad": _border,
     "crop": _border,
     "resize": _interpolate,

@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from netspec.analyses.signal import elementwise_rules, linear_rules, merge_rules, norm_rules, pool_rules, shape_rules
 from netspec.analyses.signal.elementwise_rules import added, multiplied, subtracted, with_number
-from netspec.analyses.signal.rule import Rule
+from netspec.analyses.signal.rule import Effect, Place, Rule
+
+
+def _unknown(place: Place) -> Effect | None:
+    """Not worked out: steps that feed themselves, means over shares that the data decides, and numbers that the data picks."""
+    return None
+
+
+#: operators of which nothing is said
+UNKNOWN = (
+    "rnn", "gru", "lstm", "rnn_cell", "gru_cell", "lstm_cell",
+    "scaled_dot_product", "multihead_attention", "cumsum", "gather", "index_select", "where", "logical_and", "logical_or", "logical_not",
+    "equal", "not_equal", "less", "less_equal", "greater", "greater_equal",
+    "unfold", "fold", "einsum", "grid_sample", "sin", "cos",
+)  # fmt: skip
 
 RULES: dict[str, Rule] = {
+    **dict.fromkeys(UNKNOWN, _unknown),
     **linear_rules.RULES,
     **norm_rules.RULES,
     **pool_rules.RULES,
