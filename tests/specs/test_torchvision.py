@@ -13,12 +13,9 @@ import numpy as np
 import pytest
 
 import netspec
-from tests.specs.zoo_reference import DEFAULT_SIZES, FAMILY, SIZES, build, digest, fill, image, spec_of, write
+from tests.specs.zoo_reference import DEFAULT_SIZES, FAMILY, GAINS, LARGE, SIZES, SMALL, build, digest, fill, image, plain, spec_of, write
 
 NAMES = [name for names in FAMILY.values() for name in names]
-#: one of each shape, in outputs: the others differ from these by depth alone
-SMALL = ["resnet18", "densenet121", "googlenet", "squeezenet1_0", "squeezenet1_1", "mobilenet_v2"]
-LARGE = ["alexnet", "vgg11_bn", "resnet50", "resnext50_32x4d", "wide_resnet50_2"]
 SIZED = [*SMALL, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)]
 
 
@@ -35,8 +32,10 @@ def test_names_shapes_and_order_are_torchvisions(entry: tuple[str, dict[str, Any
 
 
 def test_parameters_are_those_published(entry: tuple[str, dict[str, Any], Any]) -> None:
-    _, expected, net = entry
-    assert net.summary().parameters == expected["parameters"] == expected["published_parameters"]
+    name, expected, net = entry
+    assert net.summary().parameters == expected["parameters"]
+    if name != "inception_v3":  # which is published with its side classifier: see below
+        assert expected["parameters"] == expected["published_parameters"]
 
 
 def test_cost_is_the_one_published(entry: tuple[str, dict[str, Any], Any]) -> None:
@@ -57,9 +56,9 @@ def test_nothing_is_wrong_with_it(entry: tuple[str, dict[str, Any], Any]) -> Non
     assert not [d for d in net.check() if d.severity == "error"]
 
 
-def weights_of(net: Any) -> dict[str, np.ndarray]:
-    """The weights of `fill` for a network."""
-    return fill({w.name: w for w in net.graph.weights})
+def weights_of(net: Any, name: str) -> dict[str, np.ndarray]:
+    """The weights of `fill` for the network of that name."""
+    return fill({w.name: w for w in net.graph.weights}, gain=GAINS.get(name, 1.0))
 
 
 def module_with(net: Any, weights: dict[str, np.ndarray]) -> Any:
@@ -75,7 +74,7 @@ def module_with(net: Any, weights: dict[str, np.ndarray]) -> Any:
 def test_outputs_are_those_that_torchvision_gave(name: str, golden: dict[str, Any]) -> None:
     torch = pytest.importorskip("torch")
     net, expected = netspec.load(spec_of(name)), golden[name]
-    module = module_with(net, weights_of(net))
+    module = module_with(net, weights_of(net, name))
     with torch.no_grad():
         logits = module(torch.from_numpy(image(*expected["size"])))
     assert logits[0, :4].numpy() == pytest.approx(expected["logits"], abs=2e-5 * expected["scale"])
@@ -103,7 +102,7 @@ def test_outputs_agree_with_torchvision_and_onnxruntime(name: str, torchvision: 
 @pytest.mark.parametrize("name", SMALL)
 def test_weights_start_as_torchvisions_do(name: str, torchvision: Any) -> None:
     """The same spread in every tensor that is large enough to measure it, and the same constants in all others."""
-    extra = {"aux_logits": False, "init_weights": True} if name == "googlenet" else {}
+    extra = {"aux_logits": False, "init_weights": True} if name in ("googlenet", "inception_v3") else {}
     theirs = torchvision.models.get_model(name, weights=None, **extra).state_dict()
     ours = netspec.load(spec_of(name)).torch(seed=0).state_dict()
     for key, expected in theirs.items():
@@ -132,11 +131,86 @@ def test_googlenets_side_classifiers_stand_where_torchvision_has_them(torchvisio
         assert torch.allclose(mine, other, atol=1e-5 * float(other.abs().max()))
 
 
+def test_inceptions_side_classifier_stands_where_torchvision_has_it(torchvision: Any) -> None:
+    import torch
+
+    model = torchvision.models.inception_v3(weights=None, aux_logits=True, init_weights=False)
+    net = netspec.load("zoo.inception_v3:inception_v3", aux=True)
+    assert [(w.name, w.shape) for w in net.graph.weights] == [(n, tuple(t.shape)) for n, t in model.state_dict().items()]
+    (weights,) = torchvision.models.Inception_V3_Weights
+    assert net.summary().parameters == weights.meta["num_params"]
+    filled = {k: torch.from_numpy(v) for k, v in fill(model.state_dict()).items()}
+    model.load_state_dict(filled)
+    model.eval().training = True  # as above
+    module = module_with(net, fill(model.state_dict()))
+    x = torch.from_numpy(image(299, 299, batch=1))
+    with torch.no_grad():
+        expected, ours = model(x), module(x)
+    for mine, other in zip((ours.logits, ours.aux_logits), expected):
+        assert torch.allclose(mine, other, atol=1e-5 * float(other.abs().max()))
+
+
 @pytest.mark.parametrize("width", [0.35, 0.5, 1.4])
 def test_mobilenets_width_rounds_channels_as_torchvision_does(width: float, torchvision: Any) -> None:
     model = torchvision.models.mobilenet_v2(weights=None, width_mult=width)
     net = netspec.load("zoo.mobilenet:mobilenet_v2", width=width)
     assert [(w.name, w.shape) for w in net.graph.weights] == [(n, tuple(t.shape)) for n, t in model.state_dict().items()]
+
+
+@pytest.mark.parametrize(("name", "width"), [("mobilenet_v3_small", 0.35), ("mobilenet_v3_large", 0.75)])
+def test_mobilenet_v3_too(name: str, width: float, torchvision: Any) -> None:
+    model = torchvision.models.get_model(name, weights=None, width_mult=width)
+    net = netspec.load(spec_of(name), width=width)
+    assert [(w.name, w.shape) for w in net.graph.weights] == [(n, tuple(t.shape)) for n, t in model.state_dict().items()]
+
+
+# ------------------------------------------------------------------------------------------------------- arguments
+def arguments_of(model: Any) -> dict[str, Any]:
+    """What outputs with a state dict of its own do not show, or hardly: of torchvision's modules, by name."""
+    from torch import nn
+
+    found: dict[str, Any] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, nn.BatchNorm2d):
+            found[name] = (module.eps, pytest.approx(module.momentum))
+        elif isinstance(module, nn.LayerNorm):
+            found[name] = (module.eps,)
+        elif isinstance(module, nn.Dropout):
+            found.setdefault("dropouts", []).append(module.p)
+        elif type(module).__name__ == "StochasticDepth":
+            found[name.removesuffix(".stochastic_depth") + ".drop_path1"] = pytest.approx(module.p)
+    return found
+
+
+@pytest.mark.parametrize("name", [*SMALL, "inception_v3", "efficientnet_b5", "efficientnet_v2_s", "convnext_tiny"])
+def test_norms_and_dropouts_have_torchvisions_arguments(name: str, torchvision: Any) -> None:
+    expected = arguments_of(plain(torchvision, name))
+    found: dict[str, Any] = {}
+    for node in netspec.load(spec_of(name)).graph.nodes:
+        if node.op.NAME == "batch_norm":
+            found[node.label] = (node.op.eps, node.op.momentum)
+        elif node.op.NAME == "layer_norm":
+            found[node.label] = (node.op.eps,)
+        elif node.op.NAME == "dropout":
+            found.setdefault("dropouts", []).append(node.op.p)
+        elif node.op.NAME == "drop_path":
+            found[node.label] = node.op.p
+    # torchvision makes a stochastic depth in every block, and uses it where there is a shortcut
+    assert found == {key: value for key, value in expected.items() if key in found or "drop_path" not in key}
+
+
+def test_drop_path_is_torchvisions_stochastic_depth(torchvision: Any) -> None:
+    import torch
+
+    x = torch.from_numpy(image(5, 7, batch=64))
+    for p in (0.0, 0.3, 1.0):
+        net = netspec.loads(f"net a {{ input x: [N, 3, H = 5, W = 7]; output y = x -> drop_path({p}) }}")
+        ours, theirs = net.torch(seed=0).train(), torchvision.ops.StochasticDepth(p, "row")
+        torch.manual_seed(3)
+        expected = theirs(x)
+        torch.manual_seed(3)
+        assert torch.equal(ours(x), expected)
+        assert torch.equal(ours.eval()(x), x)
 
 
 def test_another_number_of_classes_changes_the_last_layer_alone() -> None:
