@@ -99,7 +99,7 @@ def _advise(source: Source, done: list[Compilation], report: Report, settings: "
     """Lint every net that compiled; then, if all of a file's were, tell which silencing comments nothing needs."""
     from netspec.analyses.lint import silences, unneeded
 
-    silenced = {name: silences(text) for compilation in done for name, text in compilation.sources.items()}
+    silenced = {name: silences(text, name == source.name) for compilation in done for name, text in compilation.sources.items()}
     for compilation in done:
         compilation.report.diagnostics.extend(advice(compilation, settings, silenced))
     if whole and done and all(compilation.graph is not None for compilation in done):

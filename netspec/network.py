@@ -78,7 +78,7 @@ class Net:
         """
         from netspec.analyses.lint import Settings, silences
 
-        silenced = {name: silences(text) for name, text in self.compilation.sources.items()}
+        silenced = {name: silences(text, name == self.compilation.source.name) for name, text in self.compilation.sources.items()}
         return [*self.compilation.report.diagnostics, *advice(self.compilation, Settings(), silenced)]
 
     def summary(self) -> "Summary":

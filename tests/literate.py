@@ -42,7 +42,7 @@ _FACT = re.compile(r"#\s*(shape|value|parameters|labels|requires|init): (.*)$")
 _ITEM = {
     "parameters": r"[\w.…]+(?: \[[^\]]*\])?",
     "labels": r"[\w.…:]+",
-    "init": r"[\w.]+ \w+(?:\([^)]*\))?",
+    "init": r"[\w.]+ \w+(?:\((?:[^()]|\([^)]*\))*\))?",
     "requires": r"[^\s,][^,]*[^\s,]",
 }
 

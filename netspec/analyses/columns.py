@@ -71,9 +71,9 @@ def _total(columns: Sequence[Column]) -> int:
 
 
 def _cut(columns: Sequence[Column], width: int, times: int, keep_short: bool = False) -> list[Column]:
-    """Columns that may be cut, widest first, down to `times` their least width and as far as needed."""
+    """Columns that may be cut, labels last and the widest first, down to `times` their least width and as far as needed."""
     found = list(columns)
-    for index in sorted(range(len(found)), key=lambda i: -found[i].width):
+    for index in sorted(range(len(found)), key=lambda i: (found[i].middle, -found[i].width)):
         column, excess = found[index], _total(found) - width
         if column.least and excess > 0 and not (keep_short and column.short):
             keep = max(column.least * times, column.width - excess)

@@ -5,8 +5,8 @@ in UTF-8, joined by zero bytes; it keys NumPy's counter-based Philox4x64-10 (Sal
 as 1, 2, 3", SC 2011). Independent elements come in blocks of `BLOCK` in row-major order, block b with its counter starting at
 b * 2^192, so that blocks can be drawn apart and never overlap. Elements are drawn in float32 (float64 for float64 tensors):
 normals by NumPy's ziggurat, uniforms in steps of 2^-24. Structured laws (orthogonal, sparse) are drawn whole, in float64,
-from block 0, and rounded once. NumPy keeps streams within a version of its `Generator` (NEP 19); `tests/backends/weights`
-pins digests, so that a change is seen.
+from block 0, and rounded once. Of repeated kernels (icnr) the first are drawn, as one smaller tensor of that name. NumPy
+keeps streams within a version of its `Generator` (NEP 19); `tests/backends/weights` pins digests, so that a change is seen.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from netspec.backends.draw import derived, fill, structured
 from netspec.diagnostics.model import Refusal
 from netspec.graph import Graph, Tensor
 from netspec.initializers import resolve
-from netspec.initializers.distributions import Constant, Distribution, Normal, NormOf, SingularVector, TruncatedNormal, Uniform
+from netspec.initializers.distributions import Constant, Distribution, Normal, NormOf, Repeated, SingularVector, TruncatedNormal, Uniform
 from netspec.op import Reject
 from netspec.record import record
 
@@ -49,12 +49,16 @@ class Weights(ABC):
 
     def array(self, tensor: Tensor) -> np.ndarray:
         """The whole tensor, in its shape and dtype (bfloat16 as the uint16 of its bits); the caller's own copy."""
-        out = np.empty(math.prod(tensor.shape), "uint16" if tensor.dtype == "bfloat16" else tensor.dtype)
-        start = 0
-        for piece in self.pieces(tensor):
-            out[start : start + piece.count] = piece.make()
-            start += piece.count
-        return out.reshape(tensor.shape)
+        return _joined(tensor, self.pieces(tensor))
+
+
+def _joined(tensor: Tensor, pieces: Iterator[Piece]) -> np.ndarray:
+    out = np.empty(math.prod(tensor.shape), "uint16" if tensor.dtype == "bfloat16" else tensor.dtype)
+    start = 0
+    for piece in pieces:
+        out[start : start + piece.count] = piece.make()
+        start += piece.count
+    return out.reshape(tensor.shape)
 
 
 class _Key(np.random.bit_generator.ISeedSequence):
@@ -77,8 +81,13 @@ class Initial(Weights):
 
     def pieces(self, tensor: Tensor) -> Iterator[Piece]:
         """One part for a small or structured tensor, else one for every `BLOCK` elements."""
-        law = distribution(tensor)
+        return self._pieces(tensor, distribution(tensor))
+
+    def _pieces(self, tensor: Tensor, law: Distribution) -> Iterator[Piece]:
         count = math.prod(tensor.shape)
+        if isinstance(law, Repeated):
+            yield Piece(count, lambda: self._repeated(tensor, law).reshape(-1))
+            return
         if isinstance(law, (NormOf, SingularVector)):
             yield Piece(count, lambda: self._derived(tensor, law).astype(tensor.dtype).reshape(-1))
             return
@@ -99,6 +108,10 @@ class Initial(Weights):
             start = law.zero_row * width - block * BLOCK
             drawn[max(start, 0) : max(start + width, 0)] = 0
         return drawn.astype(tensor.dtype, copy=False)
+
+    def _repeated(self, tensor: Tensor, law: Repeated) -> np.ndarray:
+        smaller = tensor.model_copy(update={"shape": (tensor.shape[0] // law.copies, *tensor.shape[1:])})
+        return np.repeat(_joined(smaller, self._pieces(smaller, law.law)), law.copies, axis=0)
 
     def _derived(self, tensor: Tensor, law: NormOf | SingularVector) -> np.ndarray:
         name = tensor.name.removesuffix(tensor.local) + law.tensor

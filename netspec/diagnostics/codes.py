@@ -137,6 +137,7 @@ CODES: dict[str, str] = {
     "NS536": "the signal grows or dies on its way forward",
     "NS537": "the gradient grows or dies on its way back",
     "NS538": "a pixel shuffle after weights that start independently",
+    "NS539": "recurrent dropout with one layer",
     "NS540": "a stride passes over positions that nothing reads",
     "NS541": "an even kernel with padding `same` is off centre",
     "NS542": "the padding is as large as the kernel",

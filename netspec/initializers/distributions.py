@@ -77,6 +77,14 @@ class Eye:
 
 
 @record
+class Repeated:
+    """Along the first axis in runs of `copies` that are equal: a tensor of so many times fewer rows of `law`, spread out."""
+
+    law: Distribution
+    copies: int
+
+
+@record
 class NormOf:
     """The Euclidean lengths of a sibling tensor's slices along `axis` (None: of the whole)."""
 
@@ -93,4 +101,4 @@ class SingularVector:
     left: bool
 
 
-Distribution = Union[Constant, Uniform, Normal, TruncatedNormal, Orthogonal, Sparse, Dirac, Eye, NormOf, SingularVector]
+Distribution = Union[Constant, Uniform, Normal, TruncatedNormal, Orthogonal, Sparse, Dirac, Eye, Repeated, NormOf, SingularVector]

@@ -7,7 +7,7 @@ the number of terms that one output sums, and the number of outputs that one inp
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netspec.diagnostics.nearest import suggestion
@@ -19,83 +19,17 @@ from netspec.initializers.distributions import (
     Normal,
     NormOf,
     Orthogonal,
+    Repeated,
     SingularVector,
     Sparse,
     TruncatedNormal,
     Uniform,
 )
+from netspec.initializers.rule import REQUIRED, Argument, Rule, Target
 from netspec.op import Initializer, Reject
-from netspec.record import record
 
 #: The standard deviation of a standard normal cut at two: what its scale is divided by to come out as asked.
 TRUNCATION = 0.87962566103423978
-
-
-@record
-class Argument:
-    """An argument of an initializer: `kind` is number, integer, boolean or word."""
-
-    name: str
-    kind: str
-    default: Any
-    doc: str
-    words: tuple[str, ...] = ()
-
-    def check(self, value: Any) -> str:
-        """What is wrong with `value`, or an empty string."""
-        if value is None and self.default is None:
-            return ""
-        if self.words and isinstance(value, str):
-            return "" if value in self.words else f"one of {', '.join(self.words)}"
-        number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-        fits = {
-            "number": number,
-            "integer": number and isinstance(value, int),
-            "boolean": isinstance(value, bool),
-            "word": False,
-        }[self.kind]
-        return "" if fits else (f"one of {', '.join(self.words)}" if self.words else f"a {self.kind}")
-
-
-REQUIRED: Any = object()  #: the default of an argument that must be given
-
-
-@record
-class Target:
-    """What an initializer may know of the tensor: its shape and its two fans (0 where the notion does not apply)."""
-
-    shape: tuple[int, ...]
-    fan_in: float
-    fan_out: float
-
-    def fan(self, mode: str, compat: str) -> float:
-        """The fan that `mode` asks for, positive. `compat = torch` counts as `torch.nn.init` does, from the shape alone:
-        without groups, and a transposed convolution the wrong way round."""
-        fan_in, fan_out = self.fan_in, self.fan_out
-        if compat == "torch":
-            if len(self.shape) < 2:
-                raise Reject("NS332", f"torch counts fans from two axes on; this tensor has {len(self.shape)}")
-            taps = math.prod(self.shape[2:])
-            fan_in, fan_out = self.shape[1] * taps, self.shape[0] * taps
-        fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[mode]
-        if fan <= 0:
-            raise Reject("NS332", f"this tensor has no {mode}", help="start it with zeros, ones, constant(…), normal(…) or uniform(…)")
-        return fan
-
-
-@record
-class Rule:
-    """An initializer of the language: its name and aliases, its arguments in positional order, what it draws from, its doc."""
-
-    name: str
-    arguments: tuple[Argument, ...]
-    draw: Callable[..., Distribution]
-    aliases: tuple[str, ...] = ()
-
-    @property
-    def doc(self) -> str:
-        """What it computes, and where the formula comes from."""
-        return self.draw.__doc__ or ""
 
 
 def make(name: str, positional: Sequence[Any] = (), keywords: Mapping[str, Any] | None = None) -> Initializer:
@@ -116,6 +50,8 @@ def make(name: str, positional: Sequence[Any] = (), keywords: Mapping[str, Any] 
     for key, value in given.items():
         if expected := known[key].check(value):
             raise Reject("NS331", f"{key} must be {expected}", argument=key)
+        if known[key].kind == "initializer" and isinstance(value, str):
+            given[key] = make(value)
     _require(rule, given)
     return Initializer(rule.name, tuple(given.items()))
 
@@ -228,6 +164,26 @@ def _lecun_uniform(target: Target, compat: str) -> Distribution:
     return _symmetric(1 / math.sqrt(target.fan("fan_in", compat)))
 
 
+def _random_walk(target: Target, nonlinearity: str, compat: str) -> Distribution:
+    """Normal with std = gain / sqrt(N), N = fan_in, gain = exp(1 / (2 N)) or, for relu, sqrt(2) exp(1.2 / (max(N, 6) - 2.4)): the
+    logarithm of the signal's norm, a random walk from layer to layer, does not drift downwards in narrow ones. Sussillo and
+    Abbott, "Random Walk Initialization for Training Very Deep Feedforward Networks", 2014, arXiv:1412.6558."""
+    fan = target.fan("fan_in", compat)
+    gain = math.exp(1 / (2 * fan)) if nonlinearity == "linear" else math.sqrt(2) * math.exp(1.2 / (max(fan, 6) - 2.4))
+    return Normal(0.0, gain / math.sqrt(fan))
+
+
+def _fixup(target: Target, blocks: int, layers: int, mode: str) -> Distribution:
+    """`he_normal` times blocks ^ (-1 / (2 layers - 2)): for the weights in so many residual branches without norms, of so many
+    layers each, all but the last of which starts with it, and the last with zeros. Zhang, Dauphin and Ma, "Fixup Initialization:
+    Residual Learning Without Normalization", ICLR 2019, arXiv:1901.09321, section 3."""
+    if blocks < 1:
+        raise Reject("NS331", "blocks must be 1 or more", argument="blocks")
+    if layers < 2:
+        raise Reject("NS331", "layers must be 2 or more", argument="layers", help="a branch of one layer starts with zeros")
+    return Normal(0.0, blocks ** (-1 / (2 * layers - 2)) * math.sqrt(2 / target.fan(mode, "true")))
+
+
 # ----------------------------------------------------------------------------------------------------- structured
 def _orthogonal(target: Target, gain: float | str) -> Distribution:
     """Orthonormal rows or columns, times gain. Saxe, McClelland and Ganguli, "Exact solutions to the nonlinear dynamics of
@@ -269,6 +225,28 @@ def _eye(target: Target) -> Distribution:
     if len(target.shape) != 2:
         raise Reject("NS332", f"eye takes a matrix; this tensor has {len(target.shape)} axes")
     return Eye()
+
+
+def _icnr(target: Target, factor: int, init: Initializer) -> Distribution:
+    """A smaller kernel, drawn from `init`, each of its output channels factor ^ (spatial axes) times in a row: behind
+    `pixel_shuffle(factor)` the layer starts as the smaller one and an enlargement by nearest neighbours, if its bias is zero or
+    alike. Fans are those of the whole layer, which gradients meet. Aitken et al., "Checkerboard artifact free sub-pixel
+    convolution", 2017, arXiv:1707.02937, section 3."""
+    axes = len(target.shape) - 2
+    if not 1 <= axes <= 3:
+        raise Reject("NS332", f"icnr takes the kernel of a convolution; this tensor has {len(target.shape)} axes")
+    if factor < 1:
+        raise Reject("NS331", "factor must be 1 or more", argument="factor")
+    if init.name == "icnr":
+        raise Reject("NS331", "init must be what one kernel is drawn from, not icnr again", argument="init")
+    copies = factor**axes
+    # a square must not be of two groups, which see different inputs; fan_out counts the channels of one
+    channels = round(target.fan_out / math.prod(target.shape[2:])) or target.shape[0]
+    if target.shape[0] % copies or channels % copies:
+        of_each = "" if channels == target.shape[0] else " of a group"
+        raise Reject("NS332", f"icnr({factor}) makes {copies} channels alike, which does not divide the {channels} channels{of_each}")
+    law = resolve(init, (target.shape[0] // copies, *target.shape[1:]), target.fan_in, target.fan_out)
+    return law if isinstance(law, Constant) else Repeated(law, copies)
 
 
 def _norm_of(target: Target, tensor: str, axis: int | None) -> Distribution:
@@ -367,6 +345,20 @@ _RULES = (
     Rule("xavier_uniform", (_GAIN, _COMPAT), _xavier_uniform, ("glorot_uniform",)),
     Rule("lecun_normal", (_TRUNCATED, _COMPAT), _lecun_normal),
     Rule("lecun_uniform", (_COMPAT,), _lecun_uniform),
+    Rule(
+        "random_walk",
+        (Argument("nonlinearity", "word", "relu", "what follows the layer", ("linear", "relu")), _COMPAT),
+        _random_walk,
+    ),
+    Rule(
+        "fixup",
+        (
+            Argument("blocks", "integer", REQUIRED, "how many residual branches the network has"),
+            Argument("layers", "integer", 2, "how many layers with weights a branch has"),
+            _MODE,
+        ),
+        _fixup,
+    ),
     Rule("orthogonal", (_GAIN,), _orthogonal),
     Rule(
         "sparse",
@@ -379,6 +371,15 @@ _RULES = (
     ),
     Rule("dirac", (Argument("groups", "integer", 1, "the groups of the convolution"),), _dirac),
     Rule("eye", (), _eye, ("identity",)),
+    Rule(
+        "icnr",
+        (
+            Argument("factor", "integer", 2, "the factor of the pixel_shuffle that follows"),
+            Argument("init", "initializer", Initializer("he_normal"), "what one kernel is drawn from"),
+        ),
+        _icnr,
+        layers=("conv",),
+    ),
 )
 
 #: What reparametrized layers ask for; nobody writes these.

@@ -114,9 +114,12 @@ def _drawn(tensor: Tensor) -> bool:
 
 
 def _orthonormal(tensor: Tensor) -> Tensor:
-    """The same tensor, to start orthonormal; a bias, to start at zero."""
+    """The same tensor, to start orthonormal (what is to start alike, with copies of that); a bias, to start at zero."""
     if _drawn(tensor):
-        return tensor.model_copy(update={"init": Initializer("orthogonal")})
+        init = Initializer("orthogonal")
+        if tensor.init.name == "icnr":
+            init = Initializer("icnr", tuple({**dict(tensor.init.arguments), "init": init}.items()))
+        return tensor.model_copy(update={"init": init})
     return tensor.model_copy(update={"init": Initializer("zeros")}) if tensor.role == "bias" else tensor
 
 

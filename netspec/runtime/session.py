@@ -14,9 +14,9 @@ import numpy as np
 import onnxruntime
 
 from netspec.diagnostics.model import Refusal
-from netspec.graph import Graph
+from netspec.graph import Graph, Requirement
 from netspec.runtime.arguments import Signature
-from netspec.sizes.dim import Dim, Size
+from netspec.sizes.dim import Dim, Size, parse
 from netspec.sizes.tensor import TensorType
 
 #: onnxruntime's names of the providers that can be asked for.
@@ -47,6 +47,11 @@ _ELEMENTS = {
 }
 
 
+#: The most conditions that are read from a model file, and the longest, in characters.
+MAX_CONDITIONS = 1_000
+MAX_CONDITION = 1_000
+
+
 class Session:
     """A model that is loaded and ready. Safe to call from several threads.
 
@@ -67,8 +72,9 @@ class Session:
         """Load a model: its bytes, or the path of an .onnx file.
 
         `provider` is auto, cpu, cuda or tensorrt; `graph` the network it was written from, whose conditions on sizes are
-        then checked at each call; `optimize` is a truth value or a level: none, basic, extended, all; `threads` 0 leaves their number to
-        onnxruntime; `tf32` lets CUDA round products to 10 bits, as it otherwise would by default.
+        then checked at each call (without it, those in the model's metadata); `optimize` is a truth value or a level: none,
+        basic, extended, all; `threads` 0 leaves their number to onnxruntime; `tf32` lets CUDA round products to 10 bits, as
+        it otherwise would by default.
 
         Raises Refusal: NS730 for a provider that is not installed, NS731 for one that does not start, NS732 for a model that
         onnxruntime does not take, NS733 for an option.
@@ -147,7 +153,21 @@ def _declared(session: Any) -> Signature:
     for number, port in enumerate(session.get_inputs()):
         sizes = tuple(_size(size, f"any_{number}_{axis}") for axis, size in enumerate(port.shape))
         inputs[port.name] = TensorType(sizes, _ELEMENTS.get(port.type, port.type))
-    return Signature(inputs)
+    lines = session.get_modelmeta().custom_metadata_map.get("netspec.conditions", "").splitlines()[:MAX_CONDITIONS]
+    return Signature(inputs, tuple(r for line in lines if (r := _requirement(line)) is not None))
+
+
+def _requirement(line: str) -> Requirement | None:
+    """A condition as our own models carry it, `H == 4 * (H // 4)`; None for a line that is none: the file may be anyone's."""
+    left, relation, right = line.partition(" == ") if " == " in line else line.partition(" >= ")
+    if not relation or len(line) > MAX_CONDITION:
+        return None
+    try:
+        sides = parse(left), parse(right)
+    except (ValueError, ArithmeticError):
+        return None
+    reason = f"the model asks for {line}"
+    return Requirement(relation="==" if relation == " == " else ">=", left=sides[0], right=sides[1], code="NS723", reason=reason)
 
 
 def _size(size: Any, otherwise: str) -> Size:

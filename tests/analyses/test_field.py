@@ -351,6 +351,40 @@ def test_empty_phases() -> None:
     assert [(p.size, p.coverage) for p in seen.phases] == [(1, 1.0), (1, 1.0), (0, 0.0)]
 
 
+def test_only_phases_that_there_are_count() -> None:
+    """19 phases and 17 positions, or strides that part (no period at all): the same from wherever one looks, as in the summary."""
+    resized = net("output y = x -> resize(size = 19) -> conv(2, 3)", "input x: [N, 2, L = 48]")
+    parting = "output y = (x -> conv(2, 3, padding = 1) -> slice(0, 8, axis = 2)) + (x -> conv(2, 3, stride = 4, padding = 1))"
+    apart = net(parting, "input x: [N, 2, L = 32]")
+    for at in (None, 0, 7):
+        assert resized.receptive_field(at=at)["y"]["L"].size == 6 == resized.summary().seen[-1]["L"]
+        seen = apart.receptive_field(at=at)["y"]["L"]
+        assert [phase.size for phase in seen.phases] == [3, 6, 9, 12, 15, 18, 21, 24] and seen.size == 24 == apart.summary().seen[-1]["L"]
+
+
+def test_phases_of_one_axis_are_not_those_of_another() -> None:
+    """Nothing reaches the odd rows; every column is reached."""
+    seen = net("output y = x -> conv_transpose(2, 3, stride = (2, 3), dilation = 2)").receptive_field()["y"]
+    assert [phase.size for phase in seen["H"].phases] == [3, 0] and (seen["W"].size, seen["W"].smallest) == (1, 1)
+
+
+def test_phases_that_begin_unevenly_are_told() -> None:
+    """From each position to the next the field moves by 2 and by 0, not by the stride of 1."""
+    seen = net("output y = x -> conv(2, 3, stride = 2, padding = 1) -> conv_transpose(2, 4, stride = 2, padding = 1)").receptive_field()
+    found = seen["y"]["H"]
+    assert (found.stride, found.padding, [(p.size, p.start) for p in found.phases]) == (1, 3, [(5, -3), (5, -1)])
+    assert not net("output y = x -> conv(2, 3) -> upsample(2)").receptive_field()["y"]["H"].phases
+
+
+def test_a_bound_holds_at_every_position() -> None:
+    """The last two thirds of an axis before the first: most positions see 3, those at the seam 12."""
+    rolled = net("output y = (x -> slice(4, 12, axis = 2), x -> slice(0, 4, axis = 2)) -> concat(axis = 2) -> conv(2, 3, padding = 1)",
+                 "input x: [N, 2, L = 12]")  # fmt: skip
+    seen = [rolled.receptive_field(at=at)["y"]["L"] for at in range(12)]
+    assert {f.size for f in seen} == {rolled.summary().seen[-1]["L"]} and seen[0].approximate
+    assert max(f.end - f.start + 1 for f in seen) == 12 <= seen[0].size and seen[6].smallest == 3
+
+
 def test_closes_what_depends_on_sizes() -> None:
     """Paddings and crops that are expressions of the open sizes have numbers at the typical ones."""
     graph = net("output y = x -> pad(((H % 5, 0), (0, -W % 32))) -> conv(2, 3, stride = 2, padding = same_upper)").graph

@@ -9,10 +9,10 @@ from netspec.graph import Graph
 from netspec.op import Needs
 from netspec.sizes.dim import evaluate
 from netspec.sizes.tensor import TensorType
-from tests.shipped import SHIPPED
+from tests.shipped import DAILY
 
 
-@pytest.fixture(scope="module", params=SHIPPED)
+@pytest.fixture(scope="module", params=DAILY)
 def graph(request: pytest.FixtureRequest) -> Graph:
     return netspec.load(request.param).graph
 
@@ -50,8 +50,8 @@ def test_substituting_then_computing_equals_computing_then_substituting(graph: G
                 continue
             found = node.op.shape(tuple(numbers.get(i, _at(graph.values[i].type, sizes)) for i in node.inputs), Needs())
             for number, output in zip(node.outputs, found if isinstance(found, tuple) else (found,)):
-                assert output == _at(graph.values[number].type, sizes), node.name
-                numbers[number] = output
+                numbers[number] = _at(output, sizes)  # a `reshape` to open sizes holds them itself
+                assert numbers[number] == _at(graph.values[number].type, sizes), node.name
 
 
 def _at(kind: TensorType, sizes: dict[str, int]) -> TensorType:

@@ -79,9 +79,11 @@ def test_a_model_without_its_graph(tmp_path):
     path.write_bytes(MODEL)
     session = Session(path, provider="cpu", optimize="none", threads=1)
     assert session.provider == "cpu"
-    assert session(**inputs(h=20))["a"].shape == (1, 2, 20, 5)
+    assert session(**inputs(h=32))["a"].shape == (1, 2, 32, 5)
     with pytest.raises(Refusal, match="NS722"):
         session(image=inputs()["image"], mask=inputs(n=2)["mask"])
+    with pytest.raises(Refusal, match="NS723"):  # the conditions are in the metadata
+        session(**inputs(h=20))
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,8 @@ def relative(changed: Changed) -> tuple[Change, ...]:
 def _relative(change: Change, old: str, new: str) -> Change:
     if change.kind != "input":
         return change
-    return Change(change.kind, change.what, _inside(change.old, old), _inside(change.new, new))
+    short = Change(change.kind, change.what, _inside(change.old, old), _inside(change.new, new))
+    return short if short.old != short.new else change
 
 
 def _inside(names: str | None, block: str) -> str | None:

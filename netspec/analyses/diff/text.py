@@ -13,6 +13,8 @@ _COLOURS = {"+": "32", "-": "31", "~": "33", ">": "36"}
 _WORDS = {"parameters": "parameters", "macs": "multiply-adds", "activation_bytes": "peak memory", "training_bytes": "training memory"}
 #: How many lines of one kind are shown, and how wide a subject may be for the others to line up with it.
 _LINES, _WIDTH = 20, 34
+#: How long a value may be that is shown whole, and how much is shown beside what differs in a longer one.
+_LONG, _CONTEXT = 60, 12
 
 #: Sign, subject, what changed.
 Line = tuple[str, str, str]
@@ -61,7 +63,26 @@ def _plain(change: Change) -> Line:
 
 
 def _arrow(change: Change) -> str:
-    return " -> ".join(text for text in (change.old, change.new) if text is not None)
+    if change.old is not None and change.new is not None:
+        return " -> ".join(_apart(change.old, change.new))
+    return next(text for text in (change.old, change.new) if text is not None)
+
+
+def _apart(old: str, new: str) -> tuple[str, str]:
+    """Two long texts around where they begin and end to differ; short ones as they are."""
+    if max(len(old), len(new)) <= _LONG:
+        return old, new
+    shared = min(len(old), len(new))
+    front = next((i for i in range(shared) if old[i] != new[i]), shared)
+    back = next((i for i in range(shared - front) if old[-1 - i] != new[-1 - i]), shared - front)
+    return _around(old, front, back), _around(new, front, back)
+
+
+def _around(text: str, front: int, back: int) -> str:
+    """A text without most of its first `front` and last `back` characters, and at most so long."""
+    first, last = max(front - _CONTEXT, 0), len(text) - max(back - _CONTEXT, 0)
+    inside = text[first:last] if last - first <= _LONG else f"{text[first : first + _LONG // 2]} … {text[last - _LONG // 2 : last]}"
+    return ("… " if first else "") + inside + (" …" if last < len(text) else "")
 
 
 def _all(changes: Iterable[Change]) -> str:
@@ -72,7 +93,7 @@ def _both(change: Change) -> str:
     """Before and after, for what may be on one side alone."""
     if change.old is None:
         return f"new, {change.new}"
-    return "gone" if change.new is None else f"{change.old} -> {change.new}"
+    return "gone" if change.new is None else _arrow(change)
 
 
 def _word(change: Change) -> str:

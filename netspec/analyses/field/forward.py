@@ -114,7 +114,9 @@ class Fields:
                 name = self._names.get((source, axis))
                 if name is None:
                     name = self._names[source, axis] = axis_name(self.closed.graph.values[source], axis)
-                found[name] = max(found.get(name, 0), track.size)
+                along = self.along(value, source, axis) if track.period > 1 else None
+                size = track.size if along is None else track.largest(self.closed.shape(value)[along])
+                found[name] = max(found.get(name, 0), size)
         return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any, Mapping, Optional, Union
+from typing import Any, Mapping, Optional, Sequence, Union
 
 from netspec.analyses.field.closed import Closed
 from netspec.analyses.field.exact import reaching_at
@@ -44,7 +44,8 @@ class AxisField:
     narrowest path. The next position sees `stride` further on; position 0 begins `padding` before the input. `start` to `end`,
     both included, is what output position `position` sees: the widest phase nearest behind the middle, where none was asked
     for. Of that stretch `coverage` is the share that reaches the position, `holes` (counted from `start`) is what does not.
-    `phases` tells them apart where they differ.
+    `phases` tells them apart where they differ: in size, in coverage, or where one does not begin at `stride * index - padding`,
+    rounded down.
 
     `aligned` is False where paths of other strides or centres were joined; `approximate` where all is only a bound. `input`,
     `axis` and `length` say along what the field lies, `along` which axis of the value moves it (None: none does).
@@ -157,9 +158,9 @@ class _View:
         self.tracks = found.of(value)
         self.least = found.least(value)
         self.shape = self.closed.shape(value)
-        self.spot = {along: self._middle(along) for along in self._moving()}
-        self.spot.update(self._asked(at))
-        self._sets: dict[int, dict[int, dict[int, Positions]]] = {}
+        self.middle = {along: self._middle(along) for along in self._moving()}
+        self.spot = {**self.middle, **self._asked(at)}
+        self._sets: dict[tuple[int, ...], dict[int, dict[int, Positions]]] = {}
 
     def by_input(self) -> dict[str, AxisFields]:
         """The fields by input and axis; inputs that do not reach the value are left out."""
@@ -191,8 +192,8 @@ class _View:
             for axis, track in axes.items():
                 if not track.whole and self.found.along(self.value, source, axis) == along:
                     candidates = (*range(middle, min(length, middle + track.period)), *range(middle))
-                    sizes = track.sizes
-                    return next((o for o in candidates if sizes[o % track.period] == track.size), middle)
+                    sizes, largest = track.sizes, track.largest(length)
+                    return next(o for o in candidates if sizes[o % track.period] == largest)
         return middle
 
     def _asked(self, at: At) -> dict[int, int]:
@@ -206,7 +207,11 @@ class _View:
             if not moving:
                 raise Refusal("NS025", "every position here sees the same: there is none to look from", status=2)
             if len(at) != len(moving):
-                raise Refusal("NS025", f"a position here is {len(moving)} numbers ({', '.join(moving.values())}), not {len(at)}", status=2)
+                raise Refusal(
+                    "NS025",
+                    f"a position here is {len(moving)} number{'s' * (len(moving) > 1)} ({', '.join(moving.values())}), not {len(at)}",
+                    status=2,
+                )
             found = dict(zip(moving, at))
         else:
             unknown = [name for name in at if name not in moving.values()]
@@ -229,14 +234,16 @@ class _View:
         least = self.least[source][axis].size
         if track.whole:
             return AxisField(math.inf, Fraction(0), 0, -math.inf, math.inf, smallest=math.inf, least=least, **place)
-        seen = self._set(0).get(source, {}).get(axis, Positions(0, 0))
+        seen = self._set(self.spot).get(source, {}).get(axis, Positions(0, 0))
         start, end = (seen.start, seen.end) if seen else (0, -1)
         phases = self._phases(source, axis, track, along)
-        sizes = [p.size for p in phases] or (track.sizes if track.period > MAX_PHASES else (seen.size,))
-        alike = len({(p.size, p.coverage) for p in phases}) <= 1
+        sizes: Sequence[int | float] = [p.size for p in phases] or (track.sizes if track.period > MAX_PHASES else (seen.size,))
+        if track.approximate:  # exact where we stand, and a bound elsewhere
+            sizes = (*track.sizes, seen.size)
+        uneven = {(p.size, p.coverage, p.start - math.floor(p.index * track.stride)) for p in phases}
         return AxisField(
             max(sizes), track.stride, track.padding, start, end, coverage=seen.coverage if seen else 0.0,
-            holes=tuple(range(h.start - int(start), h.stop - int(start)) for h in seen.holes), phases=() if alike else phases,
+            holes=tuple(range(h.start - int(start), h.stop - int(start)) for h in seen.holes), phases=phases if len(uneven) > 1 else (),
             smallest=min(sizes), least=min(least, max(sizes)), **place,
         )  # fmt: skip
 
@@ -244,14 +251,14 @@ class _View:
         if along is None or not 1 < track.period <= MAX_PHASES:
             return ()
         found = []
-        for index, ends in enumerate(track.ends):
-            seen = self._set((index - self.spot[along]) % track.period).get(source, {}).get(axis, Positions(0, 0))
+        for index, ends in enumerate(track.ends[: self.shape[along]]):  # a period may be longer than the axis
+            seen = self._set({**self.middle, along: index}).get(source, {}).get(axis, Positions(0, 0))
             found.append(Phase(index, int(seen.size), 0 if ends is None else ends[0], seen.coverage if seen else 0.0))
         return tuple(found)
 
-    def _set(self, further: int) -> dict[int, dict[int, Positions]]:
-        """What reaches the position so many further on than where we stand, on axes without ends."""
-        if further not in self._sets:
-            spot = {along: index + further for along, index in self.spot.items()}
-            self._sets[further] = reaching_at(self.closed, self.value, spot, borders=False)
-        return self._sets[further]
+    def _set(self, spot: Mapping[int, int]) -> dict[int, dict[int, Positions]]:
+        """What reaches a position, by axis of the value, on axes without ends."""
+        key = tuple(spot.values())
+        if key not in self._sets:
+            self._sets[key] = reaching_at(self.closed, self.value, spot, borders=False)
+        return self._sets[key]

@@ -55,6 +55,10 @@ class Track:
         """The largest size over the phases; `inf` where the whole axis is seen."""
         return math.inf if self.whole else max(self.sizes)
 
+    def largest(self, length: int) -> Union[int, float]:
+        """The largest size over the output positions 0 to `length` - 1: of a long period not every phase may be there."""
+        return math.inf if self.whole else max(self.sizes[:length])
+
     @property
     def smallest(self) -> Union[int, float]:
         """The smallest size over the phases; `inf` where the whole axis is seen."""

@@ -93,11 +93,14 @@ def unneeded(silenced: Iterable[Silence], settings: Settings) -> list[Diagnostic
     found = []
     for silence in silenced:
         for code in silence.codes:
-            if code not in RULES:
+            help = "remove the comment"
+            if not code:
+                message, help = "a comment names the lints that it silences", "`# netspec: ignore NS512 because …`"
+            elif code not in RULES:
                 message = f"`{code}` is the code of no lint"
             elif code in silence.used or settings.severity(RULES[code]) is None:
                 continue
             else:
                 message = f"{code} finds nothing here"
-            found.append(Diagnostic("NS500", message, (Mark(silence.place),), severity, helps=("remove the comment",)))
+            found.append(Diagnostic("NS500", message, (Mark(silence.place),), severity, helps=(help,)))
     return found

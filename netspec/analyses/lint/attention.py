@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netspec.analyses.lint.facts import Facts
-from netspec.analyses.lint.flow import behind
 from netspec.analyses.lint.kinds import DROPOUTS, MOVES, NORMS
 from netspec.analyses.lint.rule import Finding, rule
 from netspec.diagnostics.model import Severity
@@ -23,10 +22,15 @@ def unscaled_attention(net: Facts) -> Iterator[Finding]:
     """A matmul of two computed tensors, then (through masks that are added, and moved axes) a softmax, then (through dropout
     and moved axes) another matmul, where nothing multiplies, divides or norms: neither the product before the softmax, nor either
     operand between the layer that made it and the product. Products of d terms have d times the variance, and softmax saturates:
-    Vaswani et al., "Attention is all you need", arXiv:1706.03762, section 3.2.1. Not where d is 1."""
+    Vaswani et al., "Attention is all you need", arXiv:1706.03762, section 3.2.1. Not where d is 1. The same of
+    `scaled_dot_product(scale = 1)`."""
+    for node in net.of("scaled_dot_product"):
+        terms = net.shape(node.inputs[0])[-1]
+        if node.op.scale == 1 and terms > 1 and not any(_is_scaled(net, i) for i in node.inputs[:2]):
+            message = f"these products of {terms} terms go without a scale into the softmax: at {terms} times the variance, it saturates"
+            yield Finding(message, node, helps=(f"leave `scale` out, for 1 / sqrt({terms})",))
     for softmax in net.of("softmax"):
-        after = behind(net, softmax, MOVES | DROPOUTS | {"cast"})
-        product = _product(net, softmax) if after is not None and after.op.NAME == "matmul" else None
+        product = _product(net, softmax) if _goes_into_product(net, softmax) else None
         if product is None or any(_is_scaled(net, i) for i in product.inputs):
             continue
         terms = net.shape(product.inputs[0])[-1]
@@ -37,6 +41,18 @@ def unscaled_attention(net: Facts) -> Iterator[Finding]:
                 also=((softmax.origin, "saturates"),) if softmax.origin else (),
                 helps=(f"divide by the root of their number: `/ {terms**0.5:.4g}`",),
             )
+
+
+def _goes_into_product(net: Facts, softmax: Node) -> bool:
+    """Whether weights go, perhaps through dropout and moved axes, into a matmul; they may be an output of the network, too."""
+    waiting = [softmax]
+    while waiting:
+        for node in net.after(waiting.pop()):
+            if node.op.NAME == "matmul":
+                return True
+            if node.op.NAME in MOVES | DROPOUTS | {"cast"}:
+                waiting.append(node)
+    return False
 
 
 def _product(net: Facts, softmax: Node) -> Node | None:

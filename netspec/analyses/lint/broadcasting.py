@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netspec.analyses.lint.facts import Facts
+from netspec.analyses.lint.flow import behind
+from netspec.analyses.lint.kinds import DROPOUTS, SHAPES
 from netspec.analyses.lint.rule import Finding, rule
 from netspec.diagnostics.model import Severity
 from netspec.graph import Node
@@ -20,14 +22,15 @@ _BINARY = ("add", "sub", "mul", "div", "pow", "maximum", "minimum")
 def silent_broadcast(net: Facts) -> Iterator[Finding]:
     """Either: an elementwise operator of two tensors of different rank that begin with the same axis (the batch) and so do not
     meet along it, for axes are aligned from the last: `[N, 1] - [N]` is `[N, N]`. Or: a sum or difference of a map of one
-    channel and a map of several that was computed from it, as where a skip from an input of one channel joins its branch."""
+    channel and a map of several, otherwise of its shape, that was computed from it, as where a skip from an input of one channel
+    joins its branch. Not before a softmax: a mask is for all heads of an attention."""
     for node in net.of(*_BINARY):
         if len(node.inputs) != 2:
             continue
         one, two = (net.graph.values[i].shape for i in node.inputs)
         if len(one) != len(two):
             yield from _misaligned(net, node, *sorted((one, two), key=len))
-        elif node.op.NAME in ("add", "sub") and len(one) >= 3:
+        elif node.op.NAME in ("add", "sub") and len(one) >= 3 and one[2:] == two[2:] and not _is_mask(net, node):
             yield from _stretched_skip(net, node)
 
 
@@ -57,6 +60,11 @@ def _stretched_skip(net: Facts, node: Node) -> Iterator[Finding]:
                 node,
                 helps=(f"match the channels: `conv({_text(channels)}, 1)` on the skip",),
             )
+
+
+def _is_mask(net: Facts, node: Node) -> bool:
+    following = behind(net, node, SHAPES | DROPOUTS | {"add"})
+    return following is not None and following.op.NAME == "softmax"
 
 
 def _depends(net: Facts, value: int, source: int) -> bool:

@@ -7,10 +7,10 @@ from typing import Iterator
 
 from netspec.analyses.field import axis_name
 from netspec.analyses.lint.facts import Facts
-from netspec.analyses.lint.kinds import inner, is_affine
+from netspec.analyses.lint.kinds import DROPOUTS, SHAPES, inner, is_affine
 from netspec.analyses.lint.rule import Finding, rule
 from netspec.diagnostics.model import Severity
-from netspec.graph import Port
+from netspec.graph import Node, Port
 
 
 @rule("NS560", Severity.WARNING)
@@ -69,17 +69,29 @@ def sees_nothing_new(net: Facts) -> Iterator[Finding]:
 
 @rule("NS562", Severity.INFO)
 def heavy_linear(net: Facts) -> Iterator[Finding]:
-    """A linear layer with more than half of the parameters of a network of more than three affine layers."""
+    """A linear layer with more than half of the parameters of a network of more than three affine layers, or of fewer of which
+    another is no linear layer; not behind a map of one position, where its width is that of the channels."""
     layers = {node.label: node for node in net.nodes if is_affine(node)}
-    if len(layers) <= 3:
+    if len(layers) <= 3 and all(inner(node).NAME == "linear" for node in layers.values()):
         return
     weights = net.graph.weights
     total = sum(prod(w.shape) for w in weights if w.trainable)
     for node in layers.values():
         own = sum(prod(weights[w].shape) for w in node.weights if weights[w].trainable)
-        if inner(node).NAME == "linear" and 2 * own > total:
+        if inner(node).NAME == "linear" and 2 * own > total and not _of_one_position(net, node):
             yield Finding(
                 f"this linear layer holds {own:,} of the {total:,} parameters ({100 * own // total} %)",
                 node,
                 helps=("pool to fewer positions before it, or a narrower layer",),
             )
+
+
+def _of_one_position(net: Facts, node: Node) -> bool:
+    """Whether what a layer takes are the channels of a map of one position: after a global pool, flattened or not."""
+    value = node.inputs[0]
+    while (before := net.producer.get(value)) is not None and before.op.NAME in SHAPES | DROPOUTS and len(net.shape(value)) < 3:
+        value = before.inputs[0]
+    shape = net.shape(value)
+    if len(shape) > 2:
+        return prod(shape[2:]) == 1
+    return before is not None and not is_affine(before) and len(net.shape(before.inputs[0])) > 2

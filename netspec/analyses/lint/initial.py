@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from netspec.analyses.lint.facts import Facts
@@ -26,7 +26,7 @@ _CHAIN = 3
 #: below this a logarithm is rounding
 _EQUAL = 1e-6
 #: what hands its input on, channel by channel, so that what is alike stays alike
-_ALIKE = _QUIET | ACTIVATIONS | NORMS
+_ALIKE = _QUIET | ACTIVATIONS | NORMS | {"global_avg_pool", "global_max_pool", "adaptive_avg_pool", "adaptive_max_pool", "mean"}
 #: what starts as torch has it, or follows from another tensor; or has the gain of a network that these rules do not look at whole
 _NO_GAIN = ("torch_default", "norm_of", "random_walk", "fixup")
 
@@ -69,7 +69,8 @@ def gain_off(net: Facts) -> Iterator[Finding]:
     layer further on), whose factors on the second moment multiply to more than 10 or less than 1/10 along a way without a norm.
     The factor of one layer is that of the signal or of the gradient, whichever is nearer to 1, and 1 where one of them grows and
     the other shrinks: initializers by fan_in, by fan_out and by their mean all have the gain that they have. With gain² of the
-    initializer and exact² = 1 / E f², that is |log(gain² / exact²)| · depth > log 10."""
+    initializer and exact² = 1 / E f², that is |log(gain² / exact²)| · depth > log 10. `random_walk` and `fixup`, whose gains are for
+    a depth and for the branches of a network, are left alone."""
     if not any(is_affine(node) and _is_written(net, node) for node in net.nodes):
         return
     carried: dict[int, dict[tuple[str, str], _Off]] = {}
@@ -131,9 +132,10 @@ def _off(net: Facts, node: Node) -> float:
 # ---------------------------------------------------------------------------------------------------------- symmetry
 @rule("NS531", Severity.ERROR)
 def constant_weights(net: Facts) -> Iterator[Finding]:
-    """An affine layer of several units a group whose weights all start at one value, and behind which, through activations, norms,
-    pools, dropout and reshapes alone, stands another affine layer: its units compute the same. A constant layer that ends a branch (a sum,
-    a product, a concatenation) or the network is left alone: zeros there are a way to start."""
+    """An affine layer of several units a group whose weights all start at one value, and behind which, on some way on through
+    activations, norms, pools, dropout and reshapes alone, stands another affine layer: its units compute the same. Where none stands
+    behind (the end of the network, or of a branch that is summed, multiplied or joined) zeros are a way to start, and left alone;
+    other constants are a warning: only the loss tells such units apart."""
     for node in net.nodes:
         if not is_affine(node):
             continue
@@ -141,15 +143,29 @@ def constant_weights(net: Facts) -> Iterator[Finding]:
         value = _only_value(weight) if weight is not None else None
         if weight is None or value is None or weight.shape[0] // getattr(inner(node), "groups", 1) < 2:
             continue
-        following = behind(net, node, _ALIKE)
-        if following is not None and is_affine(following):
+        following = _affine_behind(net, node)
+        if following is not None or value:
             units = net.shape(node.outputs[0])[-1 if inner(node).NAME == "linear" else 1]
             yield Finding(
                 f"all weights of this {node.op.NAME} start at {value:g}: its {units} units are one unit, {units} times",
                 node,
-                also=((following.origin, "gets the same from all of them"),) if following.origin else (),
+                also=((following.origin, "gets the same from all of them"),) if following is not None and following.origin else (),
                 helps=(f"draw them: `init {{ {inner(node).NAME}: {net.signals.fitting(node.name) or 'he_normal'} }}`",),
+                severity=None if following is not None else Severity.WARNING,
             )
+
+
+def _affine_behind(net: Facts, node: Node) -> Node | None:
+    """The first affine layer on any way on from a node through what leaves alike what is alike."""
+    waiting, seen = [node], {node.name}
+    while waiting:
+        for following in net.after(waiting.pop(0)):
+            if is_affine(following):
+                return following
+            if following.op.NAME in _ALIKE and following.name not in seen:
+                seen.add(following.name)
+                waiting.append(following)
+    return None
 
 
 def _only_value(weight: Tensor) -> float | None:
@@ -157,6 +173,8 @@ def _only_value(weight: Tensor) -> float | None:
     found = law(weight)
     if isinstance(found, Normal):
         return found.mean if found.std == 0 else None
+    if isinstance(found, Uniform):
+        return found.low if found.low == found.high else None
     return found.value if isinstance(found, Constant) else None
 
 
@@ -184,7 +202,8 @@ def fans_of_torch(net: Facts) -> Iterator[Finding]:
 @rule("NS536", Severity.WARNING)
 def forward_signal(net: Facts) -> Iterator[Finding]:
     """A chain of three layers or more without a norm among them that multiplies the second moment of the signal, at initialization and in
-    training, by more than 1000 or less than 1/1000 (`analyses.signal`)."""
+    training, by more than 1000 or less than 1/1000 (`analyses.signal`). What `random_walk` adds on purpose is not counted: it is the
+    mean logarithm of the signal that it holds, which in narrow layers falls where the mean of the square stays."""
     yield from _problems(net, "forward", "the signal")
 
 
@@ -192,17 +211,21 @@ def forward_signal(net: Facts) -> Iterator[Finding]:
 def backward_signal(net: Facts) -> Iterator[Finding]:
     """A chain of three layers or more without a norm among them that multiplies the squared norm of the gradient, on its way
     back, by more than 1000 or less than 1/1000 (`analyses.signal`). Behind a norm the gradient of a weight falls as the weight
-    grows, and cures itself; deep chains of norms are NS514's."""
+    grows, and cures itself; deep chains of norms are NS514's. What `random_walk` adds is not counted, as in NS536."""
     yield from _problems(net, "backward", "the squared gradient")
 
 
 def _problems(net: Facts, kind: str, what: str) -> Iterator[Finding]:
     if not _has_chain(net):
         return  # the analysis is not for free
+    from netspec.analyses.signal.chains import LIMIT
+
     places = {node.name: index for index, node in enumerate(net.nodes)}
     for problem in net.signals.problems():
         first, last = sorted((places[problem.first], places[problem.last]))
         if problem.kind != kind or problem.layers < _CHAIN or any(node.op.NAME in NORMS for node in net.nodes[first : last + 1]):
+            continue
+        if problem.factor > 1 and math.log(problem.factor) - _walked(net, net.nodes[first : last + 1]) <= math.log(LIMIT):
             continue
         does = "explodes" if problem.factor > 1 else "vanishes"
         yield Finding(
@@ -210,6 +233,17 @@ def _problems(net: Facts, kind: str, what: str) -> Iterator[Finding]:
             net.nodes[places[problem.node]],
             helps=(problem.advice,) if problem.advice else (),
         )
+
+
+def _walked(net: Facts, nodes: Sequence[Node]) -> float:
+    """The logarithm of what `random_walk` multiplies the mean square by, beyond what would hold it."""
+    total = 0.0
+    for weight in (main_weight(net, node) for node in nodes if is_affine(node)):
+        found = law(weight) if weight is not None and weight.init.name == "random_walk" else None
+        if weight is not None and isinstance(found, Normal):
+            holds = 1 if dict(weight.init.arguments).get("nonlinearity") == "linear" else 2
+            total += math.log(weight.fan_in * found.std**2 / holds)
+    return total
 
 
 def _has_chain(net: Facts) -> bool:
@@ -239,7 +273,7 @@ def shuffled_weights(net: Facts) -> Iterator[Finding]:
                 shuffle,
                 also=((layer.origin, "draws them one by one"),) if layer.origin else (),
                 helps=(
-                    *((f"start them alike: `init = icnr({r})`",) if inner(layer).NAME == "conv" else ()),
+                    *((f"start them alike: `init = icnr({r})`, with a bias of zeros or none",) if inner(layer).NAME == "conv" else ()),
                     f"or enlarge and convolve: `resize({r}) -> conv({net.shape(shuffle.outputs[0])[1]}, 3, padding = 1)`",
                 ),
             )

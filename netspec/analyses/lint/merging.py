@@ -13,8 +13,11 @@ from netspec.graph import Node
 
 #: strides that differ by more do not do so by rounding
 _OTHER_SCALE = Fraction(3, 2)
+#: by as much does `align_corners` change the step of a map of six positions: (6 - 1) / 6; that of one of twelve, by half of it
+_STRETCHED = Fraction(11, 10)
 #: so many positions are compared where the field depends on the position's phase
 _PHASES = 64
+_RESAMPLED = ("resize", "upsample")
 _SMOOTH = frozenset({"linear", "bilinear", "trilinear", "bicubic"})
 
 
@@ -23,7 +26,7 @@ def corners_differ(net: Facts) -> Iterator[Finding]:
     """Linear or cubic resampling with `align_corners` and without it in one network, where that makes a difference: along an axis
     whose typical size changes and is more than 1. Reported where the rarer of the two stands, or the later, if they are as many."""
     told: dict[bool, list[Node]] = {False: [], True: []}
-    for node in net.of("resize", "upsample"):
+    for node in net.of(*_RESAMPLED):
         before, after = net.shape(node.inputs[0]), net.shape(node.outputs[0])
         if node.op.mode in _SMOOTH and any(n != m and n > 1 for n, m in zip(before[2:], after[2:])):
             told[node.op.align_corners].append(node)
@@ -65,7 +68,7 @@ def _enlarged(net: Facts, value: int) -> Node | None:
     size = net.graph.values[value].shape[2:]
     maker = net.producer.get(value)
     while maker is not None and maker.inputs:
-        if maker.op.NAME in ("resize", "upsample") and getattr(maker.op, "scale", None) is not None:
+        if maker.op.NAME in _RESAMPLED and getattr(maker.op, "scale", None) is not None:
             return maker
         before = net.graph.values[maker.inputs[0]].shape
         if before[2:] != size:
@@ -91,7 +94,8 @@ def _told(net: Facts, join: Node, resampled: Node, other: int) -> Finding:
 def centres_differ(net: Facts) -> Iterator[Finding]:
     """Paths that meet and are centred differently: at the first or the last position of the map the centres of their fields are
     at least half a step of the map apart, and it is not their strides that differ (NS553). Fields that end at the same position
-    are meant so, those of causal layers; and so are differences of neighbours."""
+    are meant so, those of causal layers; and so are differences of neighbours. Where one of them was interpolated it is
+    information: encoders whose strided kernels are odd are decoded so, and live with it."""
     for join, found in _misaligned(net):
         if join.op.NAME == "sub":
             continue
@@ -101,9 +105,18 @@ def centres_differ(net: Facts) -> Iterator[Finding]:
             yield Finding(
                 f"these branches look {float(shift):g} input positions past each other{_named(net, found)}, in steps of {float(step):g}",
                 join,
+                severity=Severity.INFO if any(_is_interpolated(net, value) for value in join.inputs) else None,
                 notes=(f"position 0 is centred at {' and at '.join(f'{float(c):g}' for c in dict.fromkeys(found.centres))}",),
                 helps=("kernels of odd size with the same padding on both sides, or even ones at an even stride, keep the centre",),
             )
+
+
+def _is_interpolated(net: Facts, value: int) -> bool:
+    """Whether a map was interpolated since tensors were last joined on the way to it."""
+    maker = net.producer.get(value)
+    while maker is not None and maker.op.NAME not in _RESAMPLED and len(maker.inputs) == 1:
+        maker = net.producer.get(maker.inputs[0])
+    return maker is not None and maker.op.NAME in _RESAMPLED
 
 
 @rule("NS553", Severity.ERROR)
@@ -131,13 +144,43 @@ def _is_other_scale(net: Facts, join: Node, found: Misalignment) -> bool:
 
 
 def _misaligned(net: Facts) -> Iterator[tuple[Node, Misalignment]]:
-    """The joins at which paths disagree, with what disagrees along each axis; without those whose fields are bounds only."""
+    """The joins at which paths disagree, with what disagrees along each axis; without those whose fields are bounds only, and
+    those where `align_corners` stretches a map of few positions over one that it has a part in."""
     if not any(len(node.inputs) > 1 for node in net.nodes) or (net.sketch is not None and net.sketch.agrees):
         return
+    cornered = _cornered(net)
     for found in net.fields.misaligned:
         join = net.nodes[found.node]
-        if not any(track.approximate for track in _tracks(net, join, found)):
-            yield join, found
+        tracks = _tracks(net, join, found)
+        if any(track.approximate for track in tracks):
+            continue
+        if any(value in cornered for value in join.inputs) and _is_stretched(found) and _overlap(net, join, found, tracks):
+            continue
+        yield join, found
+
+
+def _cornered(net: Facts) -> set[int]:
+    """The values that come out of a resampling by `align_corners`, or were made of one. It puts the ends of both maps on one
+    another, so that a map of few positions (a pyramid's) has other steps and centres on purpose."""
+    found: set[int] = set()
+    for node in net.nodes:
+        if getattr(node.op, "align_corners", False) or any(value in found for value in node.inputs):
+            found.update(node.outputs)
+    return found
+
+
+def _is_stretched(found: Misalignment) -> bool:
+    strides = [s for s in found.strides if s]
+    return bool(strides) and max(strides) >= _STRETCHED * min(strides)
+
+
+def _overlap(net: Facts, join: Node, found: Misalignment, tracks: list[Track]) -> bool:
+    """Whether the fields that meet have a position in common, at the first and at the last position of the map."""
+    for position in (0, _last(net, join, found)):
+        ends = [end for track in tracks if (end := track.at(position)) is not None]
+        if ends and max(first for first, _ in ends) > min(last for _, last in ends):
+            return False
+    return True
 
 
 def _tracks(net: Facts, join: Node, found: Misalignment) -> list[Track]:

@@ -6,6 +6,7 @@ from math import prod
 from typing import Iterator
 
 from netspec.analyses.lint.facts import Facts
+from netspec.analyses.lint.flow import behind
 from netspec.analyses.lint.kinds import NORMS, inner, is_affine, is_noise
 from netspec.analyses.lint.rule import Finding, rule
 from netspec.analyses.lint.training import batch
@@ -22,7 +23,7 @@ def bias_before_norm(net: Facts) -> Iterator[Finding]:
     """An affine layer with a bias whose only reader is a norm that subtracts each channel's own mean: batch norm, instance
     norm, or group norm with one channel a group. (Layer norm and larger groups subtract a mean over channels.)"""
     for node in net.nodes:
-        norm = net.sole_consumer(node)
+        norm = behind(net, node, ("identity",))
         if is_affine(node) and getattr(inner(node), "bias", False) and norm is not None and _subtracts_channel_mean(net, norm):
             yield Finding(
                 f"the bias of this {node.op.NAME} does nothing: the {norm.op.NAME} behind it subtracts every channel's mean",
@@ -40,16 +41,18 @@ def _subtracts_channel_mean(net: Facts, norm: Node) -> bool:
 
 @rule("NS511", Severity.ERROR)
 def single_value(net: Facts) -> Iterator[Finding]:
-    """A norm that divides a single value by its own deviation: layer norm over one element; and batch norm over one value a
+    """A norm that divides a single value by its own deviation: layer norm over one element, group norm over one value a group,
+    rms norm over one element (of which only the sign is left); and batch norm over one value a
     channel, positions times examples, where the batch is known: a `train` section says `batch = 1`, or the input's first axis is
     written as 1. Positions are those at the typical sizes. The result is zero (torch refuses to train such a batch norm: "Expected
-    more than 1 value per channel"). Instance and group norm over one value have no shape at all (NS407)."""
+    more than 1 value per channel"). Instance norm over one value has no shape at all (NS407), nor has group norm for one example."""
     examples = batch(net) if any(net.of("batch_norm")) else None
-    for node in net.of("batch_norm", "layer_norm"):
+    for node in net.of("batch_norm", "layer_norm", "group_norm", "rms_norm"):
         if _values(net, node, examples) == 1:
+            left = "its sign is all that is left" if node.op.NAME == "rms_norm" else "less its own mean, that is always zero"
             given = f", and the batch {examples}" if node.op.NAME == "batch_norm" else ""
             yield Finding(
-                f"this {node.op.NAME} is over a single value: less its own mean, that is always zero",
+                f"this {node.op.NAME} is over a single value: {left}",
                 node,
                 notes=(f"the input is {net.graph.values[node.inputs[0]].type}{given}",),
                 helps=("leave the norm out here, or put it where there is more to take a mean over",),
@@ -78,8 +81,10 @@ def few_values(net: Facts) -> Iterator[Finding]:
 def _values(net: Facts, node: Node, examples: int | None) -> int | None:
     """How many values a norm takes a mean over; None where that depends on a batch that is not known."""
     shape = net.shape(node.inputs[0])
-    if node.op.NAME == "layer_norm":
+    if node.op.NAME in ("layer_norm", "rms_norm"):
         return prod(shape[node.op.axis :])
+    if node.op.NAME == "group_norm":
+        return prod(shape[1:]) // node.op.groups
     return examples * prod(shape[2:]) if examples is not None else None
 
 

@@ -20,6 +20,7 @@ MODULES = (
     "shaping",
     "field",
     "merging",
+    "recurrent",
 )
 
 

@@ -92,8 +92,8 @@ def _text(section: tree.Train) -> str:
 
 
 def _is_value(text: str, at: int) -> bool:
-    """Whether what begins there is assigned, as in `loss = cross_entropy`."""
-    return text[:at].rstrip().endswith(("=", ":"))
+    """Whether what begins there is assigned, as in `loss = cross_entropy`, perhaps in quotes."""
+    return text[:at].rstrip().removesuffix('"').rstrip().endswith(("=", ":"))
 
 
 def _first_argument(text: str, start: int) -> str:

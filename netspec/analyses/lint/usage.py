@@ -54,11 +54,11 @@ def unused_input(net: Facts) -> Iterator[Finding]:
 
 @rule("NS506", Severity.WARNING)
 def written_batch(net: Facts) -> Iterator[Finding]:
-    """A floating-point input of two axes or more whose first is a number, and that a convolution, linear layer, norm or pool
-    depends on: these take the first axis for the batch."""
+    """An input of two axes or more whose first is a number, and that a convolution, linear layer, norm or pool depends on: these
+    take the first axis for the batch. (An embedding keeps all axes, so that of indices another layer has to follow.)"""
     for port in net.graph.inputs:
         value = net.graph.values[port.value]
-        if len(value.shape) < 2 or not isinstance(value.shape[0], int) or not value.dtype.startswith(_FLOATS):
+        if len(value.shape) < 2 or not isinstance(value.shape[0], int):
             continue
         reader = _batched_reader(net, port.value)
         if reader is not None:
@@ -75,7 +75,7 @@ def _batched_reader(net: Facts, value: int) -> Node | None:
     reached = {value}
     for node in net.nodes:
         if any(i in reached for i in node.inputs):
-            if node.op.FAMILY in _BATCHED:
+            if node.op.FAMILY in _BATCHED and node.op.NAME != "embedding":
                 return node
             reached.update(node.outputs)
     return None

@@ -28,6 +28,8 @@ _NORMS = frozenset(("batch_norm", "instance_norm", "group_norm", "layer_norm", "
 _LAYERS = frozenset(("conv", "conv_transpose", "local_conv", "linear", "weight_norm", "spectral_norm"))
 _MERGES = frozenset(("add", "sub", "mul", "div", "maximum", "minimum", "concat", "stack", "neg"))
 _CURVES = frozenset((*CURVES, "prelu", "glu", "maxout"))
+_GATES = frozenset(("sigmoid", "hard_sigmoid"))
+_SHAPES = frozenset(("identity", "flatten", "reshape", "permute", "squeeze", "unsqueeze", "expand"))
 _DROPOUTS = frozenset(("dropout", "channel_dropout", "alpha_dropout", "drop_path"))
 _PASSING = frozenset(("identity", "max_pool", "flatten", "reshape", "permute")) | _NORMS | _DROPOUTS
 
@@ -187,7 +189,8 @@ def _level(links: dict[int, Link], index: int) -> float:
 
 def _backward_links(found: "Signals") -> dict[int, Link]:
     """The same from the outputs on: a node's link is for the squared norm of the gradient before it, through its strongest
-    consumer. Logarithms all along: ten thousand layers leave the range of numbers."""
+    consumer. Logarithms all along: ten thousand layers leave the range of numbers. What computes a gate is a chain of its own: its
+    gradient is small beside that of what it gates, and meant to be."""
     graph = found.graph
     links: dict[int, Link] = {}
     total: dict[int, float] = {port.value: 0.0 for port in graph.outputs}
@@ -208,8 +211,19 @@ def _backward_links(found: "Signals") -> dict[int, Link]:
             if handed > via.get(number, (-math.inf, None))[0]:
                 via[number] = (handed, index)
         if largest > -math.inf:
-            links[index] = _placed(links, index, via[strongest][1], largest)
+            following = via[strongest][1]
+            if node.op.NAME in _GATES and _multiplies(graph, links, following):
+                links[index] = Link(index, largest, None, index, index)
+            else:
+                links[index] = _placed(links, index, following, largest)
     return links
+
+
+def _multiplies(graph: Graph, links: dict[int, Link], index: int | None) -> bool:
+    """Whether a node is a product, or only moves what goes into one."""
+    while index is not None and graph.nodes[index].op.NAME in _SHAPES:
+        index = links[index].before
+    return index is not None and graph.nodes[index].op.NAME == "mul"
 
 
 def _log_sum(one: float, two: float) -> float:
@@ -308,5 +322,13 @@ class _Chain:
             return "a norm and an activation multiply the gradient at every layer: add skip connections, or use fewer norms", ""
         if self._deviation(name, grows) > math.log(1.1):
             initializer = fitting(self.found.graph, name)
+            if initializer in self._started(name):  # no fixed point at 1, as of silu: what fits one layer drifts over many
+                return f"{name} starts with what fits one layer already: put a norm between, or use fewer layers", ""
             return f"start {name} with {initializer}, and the layers like it", initializer
         return "no layer alone does it: put a norm between, or use fewer layers", ""
+
+    def _started(self, name: str) -> set[str]:
+        """The initializers of a layer's tensors, as they are written."""
+        graph = self.found.graph
+        node = next(node for node in graph.nodes if node.name == name)
+        return {str(graph.weights[number].init) for number in node.weights}

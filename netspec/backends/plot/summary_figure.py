@@ -60,7 +60,8 @@ def save_summary_points(path: str | os.PathLike[str], points: Sequence[SummaryPo
             _blocks(axes, points)
             draw(axes, points)
             drawn.append(axes)
-        _below(figure, drawn, points)
+        if drawn:  # a network may have no layers
+            _below(figure, drawn, points)
         save(figure, path)
 
 

@@ -20,10 +20,12 @@ from netspec.initializers.distributions import (
     Normal,
     NormOf,
     Orthogonal,
+    Repeated,
     Sparse,
     TruncatedNormal,
     Uniform,
 )  # fmt: skip
+from netspec.op import Initializer
 
 Keywords = tuple[tuple[str, Any], ...]
 
@@ -32,7 +34,7 @@ Keywords = tuple[tuple[str, Any], ...]
 class Start:
     """One parameter and the call that starts it: `function(parameter, **keywords)`; then row `zero_row` is made zero.
 
-    `module` is the class that stores the parameter.
+    `module` is the class that stores the parameter. Of `copies` rows that are to be equal, the call starts the first alone.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Start:
     function: str
     keywords: Keywords
     zero_row: int | None = None
+    copies: int = 1
 
     def call(self, parameter: str) -> Form:
         """The call for a parameter of that name."""
@@ -61,7 +64,8 @@ def reset_parameters(lowering: Lowering) -> list[str]:
     ]
     named = [line for group in _alike(rest) for line in _names_loop(group, writer)]
     named += [line for start in starts if start.zero_row is not None for line in _zero_row(start, writer)]
-    named += _lengths(starts, lowering, writer)
+    if copied := _copies(rest, writer) + _lengths(starts, lowering, writer):
+        named += [f"{INDENT * 2}with torch.no_grad():", *copied]
     return [*lines, *([f"{INDENT * 2}parameters = dict(self.named_parameters())"] if named else []), *named]
 
 
@@ -69,6 +73,17 @@ def _zero_row(start: Start, writer: Writer) -> list[str]:
     """An embedding's padding."""
     row = Text(f"parameters[{writer.text(Literal(start.name))}][{start.zero_row}]")
     return writer.lines(Apply(Text("nn.init.zeros_"), (row,)), 2)
+
+
+def _copies(starts: list[Start], writer: Writer) -> list[str]:
+    """Each of the rows that were drawn, over those behind it that are to be equal."""
+    lines: list[str] = []
+    for start in starts:
+        if start.copies > 1:
+            parameter = f"parameters[{writer.text(Literal(start.name))}]"
+            rows = Apply(Text(f"{parameter}[::{start.copies}].repeat_interleave"), (Literal(start.copies),), (("dim", Literal(0)),))
+            lines += writer.lines(Apply(Text(f"{parameter}.copy_"), (rows,)), 3)
+    return lines
 
 
 def _lengths(starts: list[Start], lowering: Lowering, writer: Writer) -> list[str]:
@@ -81,7 +96,7 @@ def _lengths(starts: list[Start], lowering: Lowering, writer: Writer) -> list[st
             values = Text(f"parameters[{writer.text(Literal(sibling))}]")
             norm = Apply(Text("torch.norm_except_dim"), (values, Literal(2), Literal(-1 if law.axis is None else law.axis)))
             lines += writer.lines(Apply(Text(f"parameters[{writer.text(Literal(tensor.name))}].copy_"), (norm,)), 3)
-    return [f"{INDENT * 2}with torch.no_grad():", *lines] if lines else []
+    return lines
 
 
 def _starts(lowering: Lowering) -> list[Start]:
@@ -101,7 +116,8 @@ def _starts(lowering: Lowering) -> list[Start]:
                 and wanted != (Constant(0.0) if torch.owns else _default(tensor, usual[tensor.local]))
             ):
                 row = wanted.zero_row if isinstance(wanted, Normal) else None
-                found[tensor.name] = Start(tensor.name, tensor.local, cls, *_call(tensor, wanted), row)
+                copies = wanted.copies if isinstance(wanted, Repeated) else 1
+                found[tensor.name] = Start(tensor.name, tensor.local, cls, *_call(tensor, wanted), row, copies)
     return list(found.values())
 
 
@@ -120,6 +136,10 @@ def _default(tensor: Tensor, usual: Any) -> Distribution | None:
 def _call(tensor: Tensor, wanted: Distribution) -> tuple[str, Keywords]:
     """The function of `torch.nn.init` and its keywords: by the rule's own name where torch means the same by it."""
     given = dict(tensor.init.arguments)
+    if isinstance(wanted, Repeated):
+        rows = tensor.shape[0] // wanted.copies
+        init = given.get("init", Initializer("he_normal"))
+        return _call(tensor.model_copy(update={"init": init, "shape": (rows, *tensor.shape[1:])}), wanted.law)
     rule = _RULES.get(tensor.init.name)
     if rule is not None and len(tensor.shape) >= 2:
         named = rule(tensor, given)
@@ -211,12 +231,12 @@ def _by_class(starts: list[Start], lowering: Lowering) -> tuple[dict[str, list[C
     for start in starts:
         alike[start.module, start.local].append(start)
     for (cls, local), group in alike.items():
-        calls = Counter((start.function, repr(start.keywords)) for start in group)
-        usual, count = calls.most_common(1)[0]
+        calls = Counter((start.function, repr(start.keywords)) for start in group if start.copies == 1)
+        usual, count = calls.most_common(1)[0] if calls else ("", 0)
         if stored[cls, local] == len(group) > 1 and count > 1:
-            first = next(start for start in group if (start.function, repr(start.keywords)) == usual)
+            first = next(start for start in group if start.copies == 1 and (start.function, repr(start.keywords)) == usual)
             rules[cls].append(ClassRule(first, len(group) < modules[cls]))
-            group = [start for start in group if (start.function, repr(start.keywords)) != usual]
+            group = [start for start in group if start.copies > 1 or (start.function, repr(start.keywords)) != usual]
         rest += group
     return rules, rest
 
@@ -259,10 +279,10 @@ def _class_loop(rules: dict[str, list[ClassRule]], writer: Writer) -> list[str]:
 
 
 def _alike(starts: list[Start]) -> list[list[Start]]:
-    """Parameters that one loop can start: the same function with the same keywords, whatever the numbers."""
+    """Parameters that one loop can start: the same function with the same keywords, whatever the numbers, on as many rows."""
     groups: dict[Any, list[Start]] = defaultdict(list)
     for start in starts:
-        groups[start.function, tuple(name for name, _ in start.keywords)].append(start)
+        groups[start.function, start.copies, tuple(name for name, _ in start.keywords)].append(start)
     return list(groups.values())
 
 
@@ -288,4 +308,7 @@ def _names_loop(group: list[Start], writer: Writer) -> list[str]:
 
 
 def _parameter(start: Start, access: str) -> str:
+    """The part of a parameter that the call starts."""
+    if start.copies > 1:
+        access += f"[::{start.copies}]"
     return f"{access}.detach().T" if start.function.endswith(" ") else access

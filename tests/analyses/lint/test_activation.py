@@ -131,12 +131,19 @@ def _attention(weights: str, q: str = "q", after: str = "") -> str:
     return f"net a {{\n  input x: [N, T = 8, 16]\n  {body}\n}}\n"
 
 
+def _fused(layer: str, q: str = "q") -> str:
+    return f"net a {{\n  input x: [N, T = 8, 16]\n  q = x -> linear(16)\n  output y = ({q}, q, x -> linear(16)) -> {layer}\n}}\n"
+
+
 @pytest.mark.parametrize(
     ("text", "marks"),
     [
         (_attention("p -> softmax"), ["matmul"]),
         (_attention("p -> softmax", after=" -> dropout"), ["matmul"]),
         (_attention("p + param((8, 8)) -> softmax"), ["matmul"]),
+        (_fused("scaled_dot_product(scale = 1)"), ["scaled_dot_product(scale = 1)"]),
+        (_fused("scaled_dot_product(scale = 1)", q="q / 4"), []),
+        (_fused("scaled_dot_product"), []),
         (_attention("p / 4 -> softmax"), []),
         (_attention("(p + param((8, 8))) * 0.25 -> softmax"), []),
         (_attention("p -> softmax", q="(q * 0.25)"), []),
@@ -148,6 +155,11 @@ def _attention(weights: str, q: str = "q", after: str = "") -> str:
 )
 def test_attention_without_a_scale(text: str, marks: list[str]) -> None:
     assert _marks(text, "NS529") == marks
+
+
+def test_weights_that_are_an_output_too() -> None:
+    text = _attention("p -> softmax").replace("output y", "output attention = w\n  output y")
+    assert _marks(text, "NS529") == ["matmul"]
 
 
 def test_a_product_that_goes_nowhere_else_is_no_attention() -> None:
@@ -166,6 +178,7 @@ def _trained(body: str, loss: str, output: str = "y") -> str:
         (_trained(" -> softmax", "cross_entropy(y, t)"), "NS524", ["error"]),
         (_trained(" -> log_softmax -> flatten", "F.cross_entropy(y, t)"), "NS524", ["error"]),
         (_trained(" -> softmax", "CrossEntropyLoss"), "NS524", ["error"]),
+        (_trained(" -> softmax", '"cross_entropy"'), "NS524", ["error"]),
         (_trained(" -> softmax", "cross_entropy(target = t, input = y)"), "NS524", ["error"]),
         (_trained("", "cross_entropy(softmax(y), t)"), "NS524", ["error"]),
         (_trained(" -> softmax", "bce_with_logits(y, t)"), "NS524", ["error"]),

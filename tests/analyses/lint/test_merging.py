@@ -119,7 +119,25 @@ def test_strides_that_rounding_could_explain(size: str, fires: bool) -> None:
         ("(x -> resize(size = (24, 24))) + (x -> crop((4, 4)))", False),  # 4/3: another picture, but no other scale
         ("(x -> resize(size = (20, 20))) + (x -> crop((6, 6)))", True),
         ("(x -> conv(8, 2, stride = 2) -> flatten) + (x -> crop((8, 8)) -> flatten)", False),  # no positions are left
+        ("(x -> conv(8, 2, stride = 2) -> resize(1.0, mode = bilinear, align_corners = true)) + (x -> crop((8, 8)))", True),
     ],
 )
 def test_strides(body: str, fires: bool) -> None:
     assert _codes(body, "NS553") == ["NS553"] * fires
+
+
+@pytest.mark.parametrize(
+    ("body", "severity"),
+    [
+        ("x + (x -> conv(8, 3, stride = 2, padding = 1) -> resize(like = x) -> conv(8, 3, padding = 1))", "info"),
+        ("x + (x -> conv(8, 4, padding = same))", "warning"),
+    ],
+)
+def test_what_was_interpolated_is_information(body: str, severity: str) -> None:
+    assert [f.severity for f in check(_net(body), lints=("NS552",))] == [severity]
+
+
+@pytest.mark.parametrize("positions", [2, 3, 6])
+def test_a_pyramid_may_align_corners(positions: int) -> None:
+    body = f"x ++ (x -> adaptive_avg_pool({positions}) -> resize(like = x, mode = bilinear, align_corners = true))"
+    assert _codes(body, "NS552", "NS553", size="H = 60, W = 60") == []

@@ -26,6 +26,7 @@ def _map(body: str, more: str = "") -> str:
         ("x -> conv(8, 3) -> instance_norm", ["conv(8, 3)"]),
         ("x -> conv(8, 3) -> gn(8)", ["conv(8, 3)"]),
         ("x -> weight_norm(conv(8, 3)) -> bn", ["weight_norm(conv(8, 3))"]),
+        ("x -> conv(8, 3) -> identity -> bn", ["conv(8, 3)"]),
         ("x -> conv(8, 3) -> gn(4)", []),
         ("x -> conv(8, 3) -> ln(1)", []),
         ("x -> conv(8, 3) -> relu -> bn", []),
@@ -66,6 +67,19 @@ def test_a_train_section_at_the_top_of_the_file_and_of_a_variants_base() -> None
     base = "net a {\n  input x: [N, 8]\n  output y = x -> bn\n  train { batch = 8 }\n}\nnet b = a()\n"
     assert _marks(base, "NS512") == ["bn"]
     assert _marks("net a {\n  input x: [N, 8]\n  output y = x -> bn\n}\ntrain t of a { batch = 8 }\n", "NS512") == ["bn"]
+
+
+@pytest.mark.parametrize(
+    ("body", "marks"),
+    [
+        ("x -> global_avg_pool -> gn(8)", ["gn(8)"]),
+        ("x -> global_avg_pool -> gn(4)", []),
+        ("x -> global_avg_pool -> flatten -> linear(1) -> rms_norm", ["rms_norm"]),
+        ("x -> global_avg_pool -> flatten -> rms_norm", []),
+    ],
+)
+def test_other_norms_over_one_value(body: str, marks: list[str]) -> None:
+    assert _marks(_net(body, "x: [N = 4, 8, H = 4, W = 4]"), "NS511") == marks
 
 
 def test_layer_norm_over_one_element() -> None:

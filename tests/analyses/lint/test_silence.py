@@ -33,6 +33,7 @@ def _net(*lines: str) -> str:
         ("  output y = x -> linear(4) -> bn", "  # netspec: ignore-file NS510 because of the weights"),
         ("  output y = x", "    -> linear(4)  # netspec: ignore NS510 on a line of its own", "    -> bn"),
         ("  output y = x", "    # netspec: ignore NS510 above a line of its own", "    -> linear(4)", "    -> bn"),
+        ("  # netspec: ignore NS510 above a chain with a gap", "  output y = x", "    -> relu", "", "    # on", "    -> linear(4) -> bn"),
         ("  for i in 0..2 {", "    x = x -> linear(8) -> bn -> relu  # netspec: ignore NS510 twice the same", "  }", "  output x"),
     ],
 )
@@ -74,6 +75,11 @@ def test_a_comment_above_a_net() -> None:
 def test_a_code_of_no_lint_is_told(word: str) -> None:
     (found,) = check(_net(f"  output y = x -> linear(4)  # netspec: ignore {word} whatever"), lints=("NS500",))
     assert found.code == "NS500" and found.severity == "warning" and found.marked.startswith("# netspec: ignore")
+
+
+def test_a_comment_without_a_code_is_told() -> None:
+    text = "net a {\n  input x: [N, 8]\n  output y = x -> linear(4)  # netspec: ignore\n}\n"
+    assert [f.code for f in check(text, lints=("all",))] == ["NS500"]
 
 
 def test_a_comment_for_a_lint_that_is_switched_off_is_left_alone() -> None:

@@ -80,6 +80,7 @@ def test_the_batch_is_what_layers_take_it_for() -> None:
     assert _found(_net("output y = x -> relu", "input x: [2, 8]"), "NS506") == []
     assert _found(_net("output y = x -> linear(4)", "input x: [N, 8]"), "NS506") == []
     assert _found(_net("output y = x -> embedding(9, 4)", "input x: int64 [2, 8]"), "NS506") == []
+    assert _found(_net("output y = x -> embedding(9, 4) -> linear(4)", "input x: int64 [2, 8]"), "NS506") == [("x", 2)]
 
 
 # ------------------------------------------------------------------------------------------------------------------- NS507
@@ -104,6 +105,13 @@ def test_a_skip_of_one_channel() -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------------- NS508
+def test_a_mask_of_a_second_attention_is_no_skip() -> None:
+    attention = "  w = ((x, x -> permute((0, 2, 1))) -> matmul -> unsqueeze(1) -> conv(4, 1)) * 0.25 + m -> softmax\n"
+    text = "net a {\n  input x: [N, T = 8, 16]\n  input m: [N, 1, T, T]\n"
+    again = "  x = (w -> mean(axis = 1), x) -> matmul\n"
+    assert _found(text + attention + again + attention + "  output w\n}\n", "NS507") == []
+
+
 def test_a_global_operator_on_the_way_to_a_map_of_any_size() -> None:
     image = "input x: [N, 8, H = 8, W = 8]"
     gate = "output y = x * (x -> global_avg_pool -> conv(8, 1) -> sigmoid)"

@@ -107,6 +107,7 @@ def test_a_long_axis_is_drawn_around_the_field() -> None:
 def test_summaries(tmp_path: Path) -> None:
     save_summary_figure(load("zoo.unet:unet").graph, tmp_path / "unet.png")
     save_summary_figure(load("zoo.perceptron:mlp").graph, tmp_path / "mlp.png")
+    save_summary_figure(loads("net a { input x: [N, 4]; output x }").graph, tmp_path / "nothing.png")
     assert _pixels(tmp_path / "unet.png")[1] > _pixels(tmp_path / "mlp.png")[1]  # nothing is seen along an axis: a panel less
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from netspec.initializers import INITIALIZERS, make, resolve
@@ -30,6 +31,8 @@ def test_every_initializer_is_documented():
         ("constant", (True,), {}, "NS331", "number"),
         ("constant", (float("nan"),), {}, "NS331", "number"),
         ("dirac", (1.5,), {}, "NS331", "integer"),
+        ("fixup", (), {}, "NS331", "needs blocks"),
+        ("random_walk", ("tanh",), {}, "NS331", "linear, relu"),
     ],
 )
 def test_wrong_calls(name, positional, keywords, code, words):
@@ -51,6 +54,9 @@ def test_wrong_calls(name, positional, keywords, code, words):
         ("sparse", {}, (3, 3), (5, 5), "NS331"),
         ("normal", {"std": -1}, (3, 3), (5, 5), "NS331"),
         ("uniform", {"low": 2, "high": 1}, (3, 3), (5, 5), "NS331"),
+        ("fixup", {"blocks": 0}, (3, 3), (5, 5), "NS331"),
+        ("fixup", {"blocks": 4, "layers": 1}, (3, 3), (5, 5), "NS331"),
+        ("random_walk", {}, (3,), (0, 0), "NS332"),
     ],
 )
 def test_what_does_not_fit_the_tensor(name, keywords, shape, fans, code):
@@ -94,3 +100,25 @@ def test_truncation_keeps_the_deviation():
     assert law == d.TruncatedNormal(0.0, 0.02 / 0.87962566103423978, law.low, law.high) and law.high == pytest.approx(2 * law.std)
     law = resolve(make("truncated_normal", (), {"std": 0.02, "a": -2, "b": 2}), (3, 3), 3, 3)
     assert law == d.TruncatedNormal(0.0, 0.02, -2.0, 2.0)
+
+
+@pytest.mark.parametrize(("name", "nonlinearity"), [("random_walk", "linear"), ("random_walk", "relu"), ("he_normal", "relu")])
+def test_a_random_walk_does_not_drift(name, nonlinearity):
+    """Through 40 layers of 16 units, 500 times: the logarithm of the signal's norm stays, which He's lets fall."""
+    rng, width, depth = np.random.default_rng(0), 16, 40
+    std = resolve(make(name, (), {"nonlinearity": nonlinearity}), (width, width), width, width).std
+    x = rng.standard_normal((500, width, 1))
+    start = np.log(np.linalg.norm(x, axis=1))
+    for _ in range(depth):
+        x = rng.normal(0, std, (500, width, width)) @ x
+        x = np.maximum(x, 0) if nonlinearity == "relu" else x
+    drift = float(np.mean(np.log(np.linalg.norm(x, axis=1)) - start)) / depth
+    assert drift == pytest.approx(0, abs=0.01) if name == "random_walk" else drift < -0.05
+
+
+def test_fixup_is_he_scaled_by_the_branches():
+    """The update of the network's function by a step of the optimizer is then that of one layer, whatever the depth."""
+    he = resolve(make("he_normal", (), {"mode": "fan_out"}), (8, 8), 8, 8).std
+    for blocks, layers, power in ((16, 2, -1 / 2), (16, 3, -1 / 4), (1, 2, 0)):
+        law = resolve(make("fixup", (blocks, layers), {"mode": "fan_out"}), (8, 8), 8, 8)
+        assert law == d.Normal(0.0, pytest.approx(he * blocks**power))
