@@ -70,7 +70,7 @@ CODES: dict[str, str] = {
     "NS212": "there is no such element type",
     "NS213": "a written size is no size",
     "NS214": "a variant is made of something that is no net",
-    "NS215": "two outputs have one name",
+    "NS215": "two outputs, or an output and an input, have one name",
     "NS216": "a `train` section is kept, and not run yet",
     # values and arguments
     "NS301": "a tensor is needed here",

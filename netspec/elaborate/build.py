@@ -296,6 +296,11 @@ class Builder:
         if self.total_parameters > self.limits.parameters:
             raise TooLarge(f"the network has more than {self.limits.parameters:,} parameters (limit `parameters`)")
 
+    @property
+    def input_names(self) -> set[str]:
+        """What the network's inputs are called."""
+        return {name for name, _, _ in self.inputs}
+
     def require(self, condition: Condition, code: str, reason: str, node: str, place: Place) -> None:
         """Keep a condition on the open sizes. Where the typical sizes break it, it joins `broken`, for the caller to report."""
         if (condition, code) not in self.requirements:

@@ -105,13 +105,15 @@ class Expander(Initialization):
         return layer
 
     def _collect_outputs(self, activation: Activation, statement: tree.Net) -> None:
-        taken: set[str] = set()
+        taken = set(self.builder.input_names)
         if not activation.outputs and not activation.broken and self.report.ok:
             self.fail("NS210", f"the net `{statement.name}` has no `output`", statement.place)
         for name, value, place in activation.outputs:
             if value is POISON:
                 continue
             assert isinstance(value, Tensor)
+            if name in self.builder.input_names:
+                name = None  # `x = x -> relu`, then `output x`
             chosen = name or "output"
             if name is not None and name in taken:
                 self.fail("NS215", f"two outputs are called `{name}`", place)

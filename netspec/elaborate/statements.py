@@ -144,6 +144,9 @@ class Statements(WrittenShapes, Expressions):
         activation = self.activation
         assert activation is not None
         value = self.evaluate(s.value, env)
+        if activation.is_root and s.name is not None and s.name in self.builder.input_names:
+            helps = (f"call it something else: `output {s.name}_out = …`",)
+            self.fail("NS215", f"the output `{s.name}` has the name of an input", s.place, helps=helps)
         name = s.name or (s.value.id if isinstance(s.value, tree.Name) and activation.is_root else None)
         if isinstance(value, Tensors) and s.name is None:
             activation.outputs.extend((n, t, s.place) for n, t in zip(value.names, value.items))

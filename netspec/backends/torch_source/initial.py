@@ -264,17 +264,23 @@ def _inventory(lowering: Lowering) -> tuple[Counter[str], Counter[tuple[str, str
 def _class_loop(rules: dict[str, list[ClassRule]], writer: Writer) -> list[str]:
     if not rules:
         return []
-    lines = [f"{INDENT * 2}for module in self.modules():"]
-    word = "if"
+    branches: list[tuple[list[str], str, list[str]]] = []
     for cls, of_class in rules.items():
         only = of_class[0] if len(of_class) == 1 and of_class[0].guarded else None
         guard = f" and module.{only.start.local} is not None" if only else ""
-        lines.append(f"{INDENT * 3}{word} isinstance(module, {cls}){guard}:")
+        body = []
         for rule in of_class:
             nested = rule.guarded and rule is not only
-            lines += [f"{INDENT * 4}if module.{rule.start.local} is not None:"] if nested else []
-            lines += writer.lines(rule.start.call(f"module.{rule.start.local}"), 5 if nested else 4)
-        word = "elif"
+            body += [f"{INDENT * 4}if module.{rule.start.local} is not None:"] if nested else []
+            body += writer.lines(rule.start.call(f"module.{rule.start.local}"), 5 if nested else 4)
+        if branches and branches[-1][1:] == (guard, body):
+            branches[-1][0].append(cls)
+        else:
+            branches.append(([cls], guard, body))
+    lines = [f"{INDENT * 2}for module in self.modules():"]
+    for word, (classes, guard, body) in zip(("if", *("elif",) * len(branches)), branches):
+        kinds = classes[0] if len(classes) == 1 else f"({', '.join(classes)})"
+        lines += [f"{INDENT * 3}{word} isinstance(module, {kinds}){guard}:", *body]
     return lines
 
 

@@ -30,7 +30,8 @@ def graphs(path: Path) -> list[Graph]:
 def test_names_and_layout(path: Path, tmp_path: Path) -> None:
     for graph in graphs(path):
         text = write_source(graph)
-        assert list(build_module(text, graph).state_dict()) == [weight.name for weight in graph.weights]
+        with torch.device("meta"):
+            assert list(build_module(text, graph).state_dict()) == [weight.name for weight in graph.weights]
         (tmp_path / f"{graph.name}.py").write_text(text, encoding="utf-8")
     if shutil.which("ruff"):
         for command in (["format", "--diff"], ["check"]):
