@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from random import Random
 from typing import Any
 
@@ -196,10 +195,11 @@ class Kept:
 
     def _pack(self, tensor: Any) -> Any:
         storage = tensor.untyped_storage()
-        self.alive.append(tensor)
+        kept = tensor.detach()  # with its history it would hold itself, in a circle that nothing collects
+        self.alive.append(kept)
         if storage.data_ptr() not in self.own:
             self.found[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        return kept
 
     @property
     def bytes(self) -> int:

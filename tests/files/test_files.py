@@ -158,7 +158,8 @@ def test_two_writers_at_once(tmp_path):
 
 
 _ENDLESS = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell runs in the background begins with it ignored
 from netspec.files import write_all, write_atomic
 def produce(file):
     write_all(file, b"x" * 100_000)
