@@ -14,7 +14,7 @@ from tests.bench.conftest import chain
 from tests.bench.process import best_ratio, cpu_seconds, netspec_seconds, warm
 
 pytestmark = pytest.mark.bench
-SCRIPT = str(Path(__file__).with_name("resnet152.py"))
+SCRIPT = str(Path(__file__).with_name("resnet.py"))
 EVERYTHING = ("summary", "--all", "--format", "json")
 
 
@@ -38,9 +38,9 @@ def everything(graph: Any) -> str:
 def test_the_analyses_alone_are_five_times_as_fast() -> None:
     torch = pytest.importorskip("torch")
     pytest.importorskip("torchinfo")
-    from tests.bench.resnet152 import ResNet152, torchinfo_text
+    from tests.bench.resnet import RESNET152, ResNet, torchinfo_text
 
-    graph, network = netspec.load("zoo.resnet:resnet152").graph, ResNet152()
+    graph, network = netspec.load("zoo.resnet:resnet152").graph, ResNet(RESNET152)
 
     def seconds(run: Any, subject: Any) -> float:
         start = process_time()

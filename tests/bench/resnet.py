@@ -1,4 +1,4 @@
-"""ResNet-152 by hand, as torchvision writes it. `python resnet152.py torchinfo|fvcore` builds it and counts what it costs.
+"""Residual networks by hand, as torchvision writes them. `python resnet.py torchinfo|fvcore` builds ResNet-152 and counts its cost.
 
 A process of its own, so that what is measured is what a user would wait for.
 """
@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 IMAGE = (1, 3, 224, 224)
+#: how many blocks each of the four stages has
+RESNET50, RESNET152 = (3, 4, 6, 3), (3, 8, 36, 3)
 
 
 class Bottleneck(nn.Module):
@@ -31,13 +33,13 @@ class Bottleneck(nn.Module):
         return self.relu(y)
 
 
-class ResNet152(nn.Module):
-    def __init__(self) -> None:
+class ResNet(nn.Module):
+    def __init__(self, depths: tuple[int, ...]) -> None:
         super().__init__()
         self.conv1, self.bn1, self.relu = nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, 2, 1)
         inputs = 64
-        for stage, (width, depth) in enumerate(((64, 3), (128, 8), (256, 36), (512, 3))):
+        for stage, (width, depth) in enumerate(zip((64, 128, 256, 512), depths)):
             blocks = []
             for index in range(depth):
                 blocks.append(Bottleneck(inputs, width, 2 if stage and not index else 1))
@@ -65,4 +67,4 @@ def fvcore_macs(network: nn.Module) -> float:
 
 
 if __name__ == "__main__":
-    print({"torchinfo": torchinfo_text, "fvcore": fvcore_macs}[sys.argv[1]](ResNet152()))
+    print({"torchinfo": torchinfo_text, "fvcore": fvcore_macs}[sys.argv[1]](ResNet(RESNET152)))
