@@ -5,6 +5,7 @@ in which they ran (a shared block has one scope and a frame for every applicatio
 reproduced by its JSON.
 """
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Annotated, Any, Literal
 
@@ -31,7 +32,9 @@ SizeField = Annotated[Any, BeforeValidator(_read_size), PlainSerializer(lambda s
 class Record(BaseModel):
     """Base of everything in the graph: frozen, and nothing unknown gets in."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True, ser_json_inf_nan="constants"
+    )  # fmt: skip
 
     @classmethod
     def trusted(cls, **fields: Any) -> Any:
@@ -142,7 +145,8 @@ class Node(Record):
     """One application of an operator.
 
     `label` is the dotted name under which it stores its tensors, `name` the same made unique (`f` and `f:2` for the two
-    applications of a shared layer). `inputs` and `outputs` number values, `weights` numbers `Graph.weights`.
+    applications of a shared layer). `inputs` and `outputs` number values, `weights` numbers `Graph.weights`. A node with a
+    `body`, which numbers `Graph.bodies`, is a region: it runs that graph (`scan`, once a step).
     """
 
     name: str
@@ -153,6 +157,7 @@ class Node(Record):
     weights: tuple[int, ...] = ()
     frame: int = 0
     origin: Origin | None = None
+    body: int | None = None
 
 
 class Requirement(Record):
@@ -173,7 +178,11 @@ class Requirement(Record):
 
 
 class Graph(Record):
-    """A whole network. `weights` are in the order of a state dict; `nodes` in the order in which they were written."""
+    """A whole network. `weights` are in the order of a state dict; `nodes` in the order in which they were written.
+
+    `bodies` are the graphs that nodes run inside (`Node.body`). A body stands alone: its sizes are names that the shapes of its
+    inputs tell. Its labels and its weights' names are those of the whole network, which has its weights among its own.
+    """
 
     format: Literal["netspec.graph"] = "netspec.graph"
     version: Literal[1] = 1
@@ -191,11 +200,25 @@ class Graph(Record):
     scopes: tuple[Scope, ...]
     frames: tuple[Frame, ...]
     requirements: tuple[Requirement, ...] = ()
+    bodies: tuple["Graph", ...] = ()
 
     @property
     def typical(self) -> dict[str, int]:
         """The typical value of every open size."""
         return {s.name: s.typical for s in self.sizes}
+
+    def all_nodes(self) -> Iterator[Node]:
+        """Every node, those of bodies behind the node that runs them."""
+        for node in self.nodes:
+            yield node
+            if node.body is not None:
+                yield from self.bodies[node.body].all_nodes()
+
+    def all_bodies(self) -> Iterator["Graph"]:
+        """The bodies, and theirs."""
+        for body in self.bodies:
+            yield body
+            yield from body.all_bodies()
 
     def types(self, numbers: tuple[int, ...]) -> tuple[TensorType, ...]:
         """The types of the values of these numbers."""

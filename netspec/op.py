@@ -78,7 +78,9 @@ class Needs:
 
 
 def _nested(value: Any) -> Any:
-    """An argument as JSON has it: of objects there are initializers alone, those that another one takes."""
+    """An argument as JSON has it: of objects there are initializers alone, those that another one takes; lists are tuples."""
+    if isinstance(value, list):
+        return tuple(value)
     return TypeAdapter(Initializer).validate_python(value) if isinstance(value, dict) else value
 
 
@@ -119,7 +121,8 @@ class Weight:
     `fan_in` is the number of terms that one output sums, `fan_out` the number of outputs that one input reaches at stride
     1, both true for groups (`fan_out = C_out / groups * taps`) and for transposed convolution, most of whose taps meet
     the zeros between inputs (`fan_in = C_in / groups * taps / strides`). They are 0 where the notion does not apply.
-    `trainable` False is a buffer (running statistics). `role` is `weight`, `bias`, `scale`, `statistic` or `counter`.
+    `trainable` False is a buffer (running statistics). `role` is `weight`, `bias`, `scale`, `statistic`,
+    `counter` or `buffer` (values that mean something: indices).
     """
 
     name: str
@@ -190,7 +193,9 @@ class Limitation:
 class Operator(BaseModel):
     """Base of all operators. Fields are the arguments, in positional order; they are frozen and strictly typed."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", defer_build=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", defer_build=True, arbitrary_types_allowed=True, ser_json_inf_nan="constants"
+    )  # fmt: skip
 
     #: the name in the language, and the stem of automatic labels (`conv` gives `conv1`)
     NAME: ClassVar[str]

@@ -69,6 +69,14 @@ class Item:
 
 
 @record
+class Device:
+    """The device that the network runs on, for a tensor made of nothing: `torch.arange(x.shape[1], device=x.device)`. It is
+    that of the tensor whose axis one of `near` is, where there is one."""
+
+    near: tuple[Size, ...] = ()
+
+
+@record
 class Module:
     """What `__init__` builds: `cls(*args, **kwargs)`. `cls` is a dotted name (`nn.Conv2d`), a `Support` class, or a
     wrapping function such as `nn.utils.parametrizations.weight_norm` whose first argument is a `Module`."""
@@ -96,7 +104,7 @@ class Torch:
 
     `module` is what stands under the operator's label (None for a pure function); `forward` the expression that
     computes the output (None means `self.label(inputs…)`). An operator of several outputs computes a tuple or list.
-    `owns` says that the parameters are the operator's directly (`param`): `self.label = nn.Parameter(…)`.
+    `owns` says that the parameters are the operator's directly (`param`): `self.label = nn.Parameter(…)`, or what `module` says.
     `imports` are packages of the user's own that it needs (`extern`).
     """
 
@@ -109,7 +117,7 @@ class Torch:
 
 #: Anything that may stand in a torch expression. Plain ints, floats, bools, strings, None and tuples stand for
 #: themselves; a symbolic size stands for its value at run time.
-TorchTerm = Union[In, Own, Self, Call, Method, Infix, Item, Module, Size, float, bool, str, None, tuple]
+TorchTerm = Union[In, Own, Self, Call, Method, Infix, Item, Device, Module, Size, float, bool, str, None, tuple]
 
 
 # -------------------------------------------------------------------------------------------------------------- ONNX

@@ -44,7 +44,7 @@ def build_module(source: str, graph: "Graph", name: str = "", *, allow_extern: b
 
 def _allow(graph: "Graph", allowed: bool) -> None:
     """Refuse to import code of the spec's author's unless the caller has said that it may run."""
-    foreign = sorted({node.op.NAME for node in graph.nodes if node.op.FAMILY == "extern"})
+    foreign = sorted({node.op.NAME for node in graph.all_nodes() if node.op.FAMILY == "extern"})
     if foreign and not allowed:
         message = f"{', '.join(foreign)}: an `extern`'s code runs only where that is allowed"
         raise Refusal("NS706", message, helps=("`net.torch(allow_extern=True)`, once you have read it",))

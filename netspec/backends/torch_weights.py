@@ -57,7 +57,8 @@ def _entry(path: str, name: str, value: Any) -> Entry:
     last = value.storage_offset() + sum((size - 1) * stride for size, stride in zip(value.shape, value.stride()))
     if value.numel() and (min(value.stride(), default=0) < 0 or (last + 1) * value.element_size() > value.untyped_storage().nbytes()):
         raise malformed(path, f"{name!r} is larger than what is stored of it")
-    return Entry(str(value.dtype).removeprefix("torch."), tuple(value.shape), partial(_load, value))
+    place = (value.data_ptr(), value.stride()) if value.numel() else None
+    return Entry(str(value.dtype).removeprefix("torch."), tuple(value.shape), partial(_load, value), place)
 
 
 def _load(value: Any) -> np.ndarray:

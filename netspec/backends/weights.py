@@ -24,7 +24,17 @@ from netspec.backends.draw import derived, fill, structured
 from netspec.diagnostics.model import Refusal
 from netspec.graph import Graph, Tensor
 from netspec.initializers import resolve
-from netspec.initializers.distributions import Constant, Distribution, Normal, NormOf, Repeated, SingularVector, TruncatedNormal, Uniform
+from netspec.initializers.distributions import (
+    Constant,
+    Distribution,
+    Normal,
+    NormOf,
+    Repeated,
+    SingularVector,
+    TruncatedNormal,
+    Uniform,
+    Values,
+)
 from netspec.op import Reject
 from netspec.record import record
 
@@ -85,6 +95,9 @@ class Initial(Weights):
 
     def _pieces(self, tensor: Tensor, law: Distribution) -> Iterator[Piece]:
         count = math.prod(tensor.shape)
+        if isinstance(law, Values):
+            yield Piece(count, lambda: np.array(law.values, tensor.dtype))
+            return
         if isinstance(law, Repeated):
             yield Piece(count, lambda: self._repeated(tensor, law).reshape(-1))
             return

@@ -84,6 +84,7 @@ CODES: dict[str, str] = {
     "NS309": "a decision depends on a size that is open until the network runs",
     "NS310": "an argument has a value that it cannot have",
     "NS311": "the number of tensors does not fit the layer",
+    "NS312": "a block cannot be scanned as it is",
     "NS331": "the arguments of an initializer do not fit",
     "NS332": "an initializer does not suit the tensor",
     # shapes
@@ -101,6 +102,8 @@ CODES: dict[str, str] = {
     "NS412": "tensors that are joined differ in size",
     "NS413": "a written type and its tensor disagree",
     "NS414": "the typical sizes break what `where` states",
+    "NS415": "a state of a scan changes its type",
+    "NS416": "an index is outside of its table",
     # promises and advice
     "NS500": "a comment silences a lint that finds nothing",
     "NS501": "what is expected does not hold",

@@ -18,6 +18,7 @@ from netspec.elaborate.values import (
     Labelled,
     OperatorLayer,
     OperatorRef,
+    ScanLayer,
     SharedLayer,
     Tensor,
     Tensors,
@@ -41,6 +42,10 @@ class Application(Context):
 
     def call_definition(self, definition: Definition, arguments: tuple[tree.Argument, ...], place: Place, env: Environment | None) -> Any:
         """What a block, net, def or extern is with these arguments."""
+        raise NotImplementedError
+
+    def apply_scan(self, layer: ScanLayer, inputs: list[Tensor], slot: Slot) -> Any:
+        """Apply a block step by step."""
         raise NotImplementedError
 
     def run_body(self, activation: Activation, body: tuple[tree.Stmt, ...]) -> None:
@@ -99,6 +104,8 @@ class Application(Context):
             return self._apply_chain(layer, inputs, label)
         if isinstance(layer, SharedLayer):
             return self._apply_shared(layer, inputs, place)
+        if isinstance(layer, ScanLayer):
+            return self.apply_scan(layer, inputs, self._take(label or layer.label, "scan", layer.place))
         if isinstance(layer, LAYERS):
             return self.apply(layer, inputs, label, place)
         self.fail("NS302", f"`->` applies a layer, and this is {describe(layer)}", place)
@@ -130,6 +137,9 @@ class Application(Context):
         operator = layer.operator
         given = [*inputs, *layer.tensors]
         self._check_arity(layer, inputs)
+        if any(t.step != self.builder.step for t in given):
+            message = f"`{operator.NAME}` would take a tensor from outside into what is scanned"
+            self.fail("NS312", message, layer.place, helps=("make it an input of the block: one without steps is the same at every step",))
         try:
             numbers = self.builder.apply(operator, tuple(t.number for t in given), slot, self.frame, layer.place)
         except Reject as reject:
@@ -209,7 +219,7 @@ class Application(Context):
         return value
 
     def _apply_shared(self, shared: SharedLayer, inputs: list[Tensor], place: Place) -> Any:
-        if self.frame.scope != shared.frame.scope:
+        if self.frame.scope != shared.frame.scope or self.builder.frames[shared.frame.number : shared.frame.number + 1] != [shared.frame]:
             message = f"the shared layer `{shared.label}` can be applied only in the block that made it"
             self.fail("NS209", message, place, helps=("pass the tensors that it makes instead of the layer",))
         shared.applications += 1

@@ -190,7 +190,8 @@ def _extreme(pick: Callable[..., Any], sizes: str) -> Callable[..., Any]:
 
 
 def _sum(items: Any) -> Any:
-    total: Any = 0
+    """Numbers are added, lists joined."""
+    total: Any = [] if items and isinstance(items[0], list) else 0
     for item in items:
         total = total + item
     return total
@@ -203,6 +204,9 @@ def _number(value: Any) -> Any:
         raise Wrong("NS307", "a number is needed here")
     return value
 
+
+#: numbers with names, which anything that is bound may hide
+CONSTANTS: dict[str, float] = {"inf": math.inf, "pi": math.pi}
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "len": len,

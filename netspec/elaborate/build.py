@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from dataclasses import field
 from functools import lru_cache
-from typing import Any, Literal
+from itertools import count
+from typing import Any, Iterator, Literal
 
 from netspec import graph as g
+from netspec.elaborate.ranges import Range, ask, bounds
 from netspec.limits import Limits
 from netspec.op import Initializer, Need, Needs, Operator, Reject, Weight
 from netspec.record import draft, record
@@ -17,6 +19,9 @@ from netspec.sizes.dim import Size, evaluate, show
 from netspec.sizes.solve import Condition
 from netspec.sizes.tensor import TensorType
 from netspec.source import Place
+
+#: numbers for the graphs of scanned steps
+_STEPS = count(1)
 
 ScopeKind = Literal["net", "block", "def", "chain", "family"]
 
@@ -93,6 +98,7 @@ class NodeDraft:
     weights: tuple[str, ...]
     frame: int
     place: Place
+    body: "Builder | None" = None
 
 
 @draft
@@ -107,19 +113,25 @@ class RequirementDraft:
 
 
 class Builder:
-    """Collects a network. `sizes` maps open sizes to their typical values; `stated` says which the author gave."""
+    """Collects a network. `sizes` maps open sizes to their typical values, `written` to those that the file has, whatever the
+    caller asked for; `stated` says which the author gave. With an `outer`, what is done at one step of a scan in that network."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, outer: Builder | None = None) -> None:
         self.limits = limits
+        self.outer = outer
+        self.step = next(_STEPS) if outer else 0
         self.sizes: dict[str, int] = {}
+        self.written: dict[str, int] = {}
         self.stated: set[str] = set()
         self.types: list[TensorType] = []
         self.value_names: list[str] = []
         self.hints: dict[int, str] = {}
+        self.ranges: dict[int, Range | None] = {}
         self.nodes: list[NodeDraft] = []
+        self.declared: list[tuple[int, str]] = []
         self.scopes: list[ScopeDraft] = []
         self.frames: list[FrameDraft] = []
-        self.weights: dict[str, g.Tensor] = {}
+        self.weights: dict[str, g.Tensor] = outer.weights if outer else {}
         self.requirements: dict[tuple[Condition, str], RequirementDraft] = {}
         self.broken: list[RequirementDraft] = []
         self.inputs: list[tuple[str, int, Place]] = []
@@ -129,8 +141,8 @@ class Builder:
         self._scope_of: dict[str, int] = {}
         self._uses: dict[str, int] = {}
         self._typed: dict[tuple[Operator, tuple[TensorType, ...]], Typed] = {}
-        self._stored: dict[str, tuple[tuple[str, ...], tuple[Weight, ...]]] = {}
-        self.total_parameters = 0
+        self._stored: dict[str, tuple[tuple[str, ...], tuple[Weight, ...]]] = outer._stored if outer else {}
+        self.total_parameters: int = outer.total_parameters if outer else 0
 
     # ------------------------------------------------------------------------------------------------ values, sizes
     def value(self, type: TensorType, name: str) -> int:
@@ -142,6 +154,14 @@ class Builder:
     def at_typical(self, size: Size) -> int:
         """A size at the typical values."""
         return size if isinstance(size, int) else evaluate(size, self.sizes)
+
+    def all_nodes(self) -> Iterator[NodeDraft]:
+        """Every node, with those of bodies in place of the nodes that run them."""
+        for node in self.nodes:
+            if node.body is None:
+                yield node
+            else:
+                yield from node.body.all_nodes()
 
     # ------------------------------------------------------------------------------------------------------ scopes
     def open_scope(self, slot: Slot | None, kind: ScopeKind, place: Place | None, **facts: Any) -> int:
@@ -196,6 +216,10 @@ class Builder:
             if written is False:
                 raise DuplicateLabel(self._join(frame.scope, label), self._owners.get(self._join(frame.scope, label)))
 
+    def declare(self, frame: FrameDraft, label: str) -> None:
+        """Note where a `layer` statement stands among the nodes: its place in the state dict is there, not where it is applied."""
+        self.declared.append((len(self.nodes), self._join(frame.scope, label)))
+
     def _join(self, scope: int, label: str) -> str:
         path = self.scopes[scope].path
         return f"{path}.{label}" if path else label
@@ -227,7 +251,18 @@ class Builder:
         single = len(typed.outputs) == 1
         outputs = tuple(self.value(t, name if single else f"{name}.{i}") for i, t in enumerate(typed.outputs))
         self.nodes.append(NodeDraft(name, slot.path, operator, inputs, outputs, weights, frame.number, place))
+        self._bound(operator, inputs, outputs, slot.path, place)
         return outputs
+
+    def _bound(self, operator: Operator, inputs: tuple[int, ...], outputs: tuple[int, ...], node: str, place: Place) -> None:
+        """Note between which numbers the outputs lie, where that is known, and what a table asks of its indices."""
+        ranges = tuple([self.ranges.get(i) for i in inputs])
+        if any(ranges) or operator.ARITY == 0:
+            types, needs = tuple(self.types[i] for i in inputs), Needs()
+            ask(operator, ranges, types, needs)
+            for need in needs.found:
+                self.require(need.condition, need.code, need.reason, node, place)
+            self.ranges.update(dict.fromkeys(outputs, bounds(operator, ranges, types)))
 
     def _type(self, operator: Operator, inputs: tuple[TensorType, ...]) -> Typed:
         key = (operator, inputs)
@@ -305,7 +340,7 @@ class Builder:
         """Keep a condition on the open sizes. Where the typical sizes break it, it joins `broken`, for the caller to report."""
         if (condition, code) not in self.requirements:
             draft = self.requirements[condition, code] = RequirementDraft(condition, code, reason, node, place)
-            if not condition.at(self.sizes):
+            if self.outer is None and not condition.at(self.sizes):  # what a step asks, the network around it will ask
                 self.broken.append(draft)
 
 

@@ -10,10 +10,10 @@ from netspec import ops
 from netspec.diagnostics.model import Mark
 from netspec.diagnostics.nearest import suggestion
 from netspec.elaborate import arithmetic
-from netspec.elaborate.application import Application
 from netspec.elaborate.context import Failed, InitRequest, alive
 from netspec.elaborate.environment import MISSING, Environment
 from netspec.elaborate.extern import operator_of
+from netspec.elaborate.scanning import ARGUMENTS, Scanning
 from netspec.elaborate.values import (
     LAYERS,
     POISON,
@@ -38,7 +38,7 @@ from netspec.syntax import tree
 _PLAIN = frozenset((int, float, bool, str, type(None)))
 
 
-class Calls(Application):
+class Calls(Scanning):
     """Names, calls and the binding of arguments."""
 
     def evaluate(self, expression: tree.Expr, env: Environment) -> Any:
@@ -51,14 +51,13 @@ class Calls(Application):
 
     # ------------------------------------------------------------------------------------------------------ names
     def find(self, name: str, place: Place, env: Environment) -> Any:
-        """What a name means: what is bound, else an operator; `MISSING` where it means nothing."""
+        """What a name means: what is bound, else an operator, else a number such as `pi`; `MISSING` where it means nothing."""
         value = env.find(name)
         if value is not MISSING:
             return value
         if ops.known(name):
-            operator = ops.lookup(name)
-            return OperatorRef(operator, self._defaults_for(operator, env), place)
-        return MISSING
+            return OperatorRef(ops.lookup(name), self._defaults_for(ops.lookup(name), env), place)
+        return arithmetic.CONSTANTS.get(name, MISSING)
 
     def nearest(self, name: str, known: Iterable[str]) -> tuple[str, ...]:
         """A help line with the known name that was probably meant."""
@@ -66,7 +65,7 @@ class Calls(Application):
 
     def unknown_name(self, e: tree.Name, env: Environment) -> Any:
         """Report a name that means nothing here."""
-        known = env.visible() | set(ops.names()) | set(ops.ALIASES) | set(arithmetic.FUNCTIONS) | {"chain"}
+        known = env.visible() | set(ops.names()) | set(ops.ALIASES) | set(arithmetic.FUNCTIONS) | {"chain", "scan"}
         self.fail("NS201", f"nothing is called `{e.id}`", e.place, "unknown name", helps=suggestion(e.id, known))
 
     def unpack(self, targets: tuple[tree.Name, ...], value: Any, env: Environment, place: Place) -> None:
@@ -98,6 +97,8 @@ class Calls(Application):
             of_numbers = bool(e.arguments) and all(a.name is None for a in e.arguments)
             if name == "chain" or (name in arithmetic.FUNCTIONS and (of_numbers or not ops.known(name))):
                 return self._builtin(name, e, env)
+            if name == "scan":
+                return self._scan(e, env)
         callee = self.attempt(e.function, env)
         if callee is POISON:
             self._try_arguments(e.arguments, env)
@@ -141,6 +142,13 @@ class Calls(Application):
             return arithmetic.function(name, tuple(values))
         except arithmetic.Wrong as wrong:
             self.fail(wrong.code, str(wrong), e.place)
+
+    def _scan(self, e: tree.Call, env: Environment) -> Any:
+        values: dict[str, Any] = {}
+        marks: dict[str, Place] = {}
+        if self._gather("scan", e.arguments, list(ARGUMENTS), frozenset(), env, values, marks):
+            raise Failed
+        return self.scan_layer(e, values, marks, env)
 
     def _chain(self, values: list[Any], e: tree.Call) -> Any:
         layers = values[0] if len(values) == 1 and isinstance(values[0], (list, tuple)) else values
@@ -241,7 +249,7 @@ class Calls(Application):
         return self.evaluate(expression, env)
 
     def _init_value(self, argument: tree.Argument, env: Environment) -> InitRequest:
-        return InitRequest(argument.value, env, "", None, -1, argument.value.place)
+        return InitRequest(argument.value, env, "", None, "", argument.value.place)
 
     def _build(
         self, operator: type[Operator], values: dict[str, Any], marks: dict[str, Place], place: Place, env: Environment | None

@@ -35,6 +35,7 @@ class Activation:
     inputs: int = 0
     outputs: list[tuple[str | None, Any, Place]] = field(default_factory=list)
     is_root: bool = False
+    is_step: bool = False  # of a scan: outputs go by name, and `None` in `waiting` is a state that starts as zeros
     broken: bool = False  # some statement could not be read: what it would have done is not held against the rest
 
 
@@ -44,18 +45,19 @@ class Deferred:
 
     statement: tree.Expect
     environment: "Environment"
-    scope: int
+    path: str
+    inner: bool  # whether it stands in what is scanned
 
 
 @draft
 class InitRequest:
-    """An initializer that was written: for one label (`init = …`), or by a rule for all that its selector matches."""
+    """An initializer that was written: for one label (`init = …`), or by a rule for all that its selector matches under `path`."""
 
     expression: tree.Expr
     environment: "Environment"
     selector: str
     parameter: str | None
-    scope: int
+    path: str
     place: Place
     matched: bool = False
 
@@ -87,6 +89,11 @@ class Context:
         assert self.activation is not None, "layers are applied inside a net only"
         return self.activation.frame
 
+    @property
+    def path(self) -> str:
+        """The dotted label of the scope in which things stand now."""
+        return self.builder.scopes[self.frame.scope].path
+
     def descend(self, definition: Definition, kind: str, place: Place) -> None:
         """Hold the nesting of definitions to its bound. What has once passed it is not tried again: a block that applies
         itself twice would be tried twice as often at every level."""
@@ -112,7 +119,7 @@ class Context:
 
     def tensor(self, number: int) -> Tensor:
         """A value of the graph as a value of the language."""
-        return Tensor(number, self.builder.types[number])
+        return Tensor(number, self.builder.types[number], self.builder.step)
 
 
 def alive(values: Any) -> None:

@@ -144,30 +144,40 @@ class Expansion:
     sources: dict[str, Source]
 
     def settle(self, receptive_field: Callable[[g.Graph, int], Any]) -> None:
-        """Decide the `expect`s on parameters, cost and receptive field."""
+        """Decide the `expect`s on parameters, cost and receptive field. The cost is the one at the sizes that the file has
+        written: what it says of itself stays true where somebody asks for other sizes."""
         if self.graph is None:
             return
         for deferred in self.expander.deferred:
-            path = self.expander.builder.scopes[deferred.scope].path
-            params, macs = totals(self.graph, path)
+            params, macs = totals(self.graph, deferred.path, self.expander.builder.written)
             field = Native("receptive_field", lambda t: receptive_field(self.graph, t.number))  # type: ignore[arg-type]
+            if deferred.inner:
+                field = Native("receptive_field", _of_a_step)
             self.expander.settle(deferred, {"params": params, "parameters": params, "macs": macs, "receptive_field": field})
 
 
-def totals(graph: g.Graph, path: str = "") -> tuple[int, int]:
-    """Trainable parameters, and multiply-accumulates at the typical sizes, of everything under a scope's path."""
+def totals(graph: g.Graph, path: str = "", sizes: dict[str, int] | None = None) -> tuple[int, int]:
+    """Trainable parameters, and multiply-accumulates at these sizes (the typical ones), of everything under a scope's path;
+    of what is scanned, those of one step at typical sizes."""
     from math import prod
 
     from netspec.sizes.dim import evaluate
 
     inside = path + "." if path else ""
     params = sum(prod(w.shape) for w in graph.weights if w.trainable and w.name.startswith(inside))
-    typical = graph.typical
+    typical = graph.typical | (sizes or {})
     macs = 0
     for node in graph.nodes:
         if node.label.startswith(inside):
             macs += evaluate(node.op.macs(graph.types(node.inputs), graph.types(node.outputs)), typical)
+        elif node.body is not None and inside.startswith(node.label + "."):
+            macs += totals(graph.bodies[node.body], path)[1]
     return params, macs
+
+
+def _of_a_step(tensor: Any) -> Any:
+    """The receptive field of a tensor inside of a scan, which nothing that one step gives tells."""
+    raise ValueError("the receptive field of what is scanned is asked for outside of it")
 
 
 def expand(

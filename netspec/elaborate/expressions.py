@@ -22,7 +22,10 @@ from netspec.source import Place
 from netspec.syntax import tree
 
 #: how an operator sign is called as an operator of the graph
-_ELEMENTWISE = {"+": "add", "-": "sub", "*": "mul", "/": "div", "^": "pow"}
+_ELEMENTWISE = {
+    "+": "add", "-": "sub", "*": "mul", "/": "div", "^": "pow", "//": "floor_divide", "%": "remainder",
+    "==": "equal", "!=": "not_equal", "<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal",
+}  # fmt: skip
 
 _TENSOR_FACTS = ("channels", "height", "width", "length", "rank", "shape", "dtype")
 
@@ -50,6 +53,8 @@ class Expressions(Calls):
 
     def _name(self, e: tree.Name, env: Environment) -> Any:
         value = self.find(e.id, e.place, env)
+        if value is MISSING and e.id in ("chain", "scan"):
+            self.fail("NS303", f"`{e.id}` is called, with what it is made of", e.place, helps=(f"`{e.id}(…)`",))
         if value is MISSING:
             self.unknown_name(e, env)
         if value is POISON:
@@ -186,6 +191,8 @@ class Expressions(Calls):
             return self.apply_named(operator, [left, right], {}, e.op_place, e.place)
         number, side = (right, "right") if isinstance(left, Tensor) else (left, "left")
         if not (arithmetic.is_number(number) or isinstance(number, Dim)):
+            if number is None and e.op in ("==", "!="):  # whether a block was given a tensor at all
+                return e.op == "!="
             self.fail("NS304", f"`{e.op}` joins a tensor with a tensor or a number, not with {describe(number)}", e.op_place)
         return self.apply_named(operator, [left if isinstance(left, Tensor) else right], {side: number}, e.op_place, e.place)
 

@@ -15,9 +15,14 @@ def finish(builder: Builder, name: str, arguments: tuple[tuple[str, Any], ...], 
     order = _state_dict_order(builder)
     number = {weight: i for i, weight in enumerate(order)}
     build = g.Node.trusted
+    regions = [(n, n.body) for n in builder.nodes if n.body is not None]
+    bodies = tuple(finish(body, body.scopes[0].definition, body.scopes[0].arguments, source) for _, body in regions)
+    body_of = {id(n): i for i, (n, _) in enumerate(regions)}
+    for (n, _), body in zip(regions, bodies):
+        n.weights = tuple(w.name for w in body.weights)
     nodes = tuple(
         build(name=n.name, label=n.label, op=n.operator, inputs=n.inputs, outputs=n.outputs, weights=tuple(number[w] for w in n.weights),
-              frame=n.frame, origin=origin(n.place))
+              frame=n.frame, origin=origin(n.place), body=body_of.get(id(n)))
         for n in builder.nodes
     )  # fmt: skip
     return g.Graph.trusted(
@@ -25,7 +30,7 @@ def finish(builder: Builder, name: str, arguments: tuple[tuple[str, Any], ...], 
         digest=source.digest, sizes=tuple(g.OpenSize.trusted(name=n, typical=t) for n, t in builder.sizes.items()),
         inputs=_ports(builder.inputs), outputs=_ports(builder.outputs), values=_values(builder), nodes=nodes,
         weights=tuple(builder.weights[w] for w in order), scopes=_scopes(builder), frames=_frames(builder),
-        requirements=_requirements(builder),
+        requirements=_requirements(builder), bodies=bodies,
     )  # fmt: skip
 
 
@@ -75,21 +80,39 @@ def _requirements(builder: Builder) -> tuple[g.Requirement, ...]:
 
 
 def _state_dict_order(builder: Builder) -> list[str]:
-    """Names of stored tensors as PyTorch orders a state dict: a module's own before its children's, and children in the
-    order in which they first appear. A `param` is its parent's own; it has no module of its own."""
+    """Names of stored tensors as PyTorch orders a state dict: a module's own before its children's, parameters before
+    buffers, and children in the order in which they first appear: are applied, or declared by `layer`. A `param` is its
+    parent's own; it has no module of its own."""
     root: dict[str, Any] = {}
-    for node in builder.nodes:
-        bare = bool(node.weights) and node.weights[0] == node.label
-        *outer, last = node.label.split(".")
-        here = root
-        for part in outer if bare else (*outer, last):
-            here = here.setdefault(part, {})
-        own = here.setdefault("", {})
-        own.update(dict.fromkeys(node.weights))
+    _enter(root, builder)
     order: list[str] = []
     stack = [root]
     while stack:
         here = stack.pop()
-        order.extend(here.get("", ()))
+        order.extend(sorted(here.get("", ()), key=lambda name: not builder.weights[name].trainable))
         stack.extend(reversed([child for part, child in here.items() if part]))
     return order
+
+
+def _enter(root: dict[str, Any], builder: Builder) -> None:
+    """Put a builder's stored tensors into the tree of modules, those of bodies where these are applied."""
+    declared = iter(builder.declared)
+    number, path = next(declared, (-1, ""))
+    for i, node in enumerate(builder.nodes):
+        while number == i:
+            _place(root, path.split("."))
+            number, path = next(declared, (-1, ""))
+        if node.body is not None:
+            _enter(root, node.body)
+            continue
+        bare = bool(node.weights) and node.weights[0] == node.label
+        parts = node.label.split(".")
+        own = _place(root, parts[:-1] if bare else parts).setdefault("", {})
+        own.update(dict.fromkeys(node.weights))
+
+
+def _place(root: dict[str, Any], path: list[str]) -> dict[str, Any]:
+    """The module of a dotted path; made, with those on the way, where it is new."""
+    for part in path:
+        root = root.setdefault(part, {})
+    return root

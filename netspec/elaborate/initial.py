@@ -22,10 +22,10 @@ class Initialization(Statements):
 
     def initialize(self) -> None:
         """Give every stored tensor the initializer that the most particular, latest statement asks for."""
-        rules = sorted(self.rules, key=lambda r: self.builder.scopes[r.scope].path.count(".") + bool(r.scope))
+        rules = sorted(self.rules, key=lambda r: r.path.count(".") + bool(r.path))
         if not rules and not self.layer_inits:
             return
-        for node in self.builder.nodes:
+        for node in self.builder.all_nodes():
             for name in node.weights:
                 tensor = self.builder.weights[name]
                 operators = _names_of(node.operator)
@@ -39,20 +39,21 @@ class Initialization(Statements):
 
     def _request(self, tensor: g.Tensor, label: str, operators: tuple[str, ...], rules: list[InitRequest]) -> InitRequest | None:
         main = tensor.trainable and tensor.role in ("weight", "scale") and tensor.init.name != "norm_of"
+        # so that `bias` is also what a layer has several of, under longer names: `bias_ih_l0` of an LSTM, `out_proj.bias`
+        kind = tensor.role if tensor.role == "bias" or (main and tensor.role == "weight") else None
         found = None
         for rule in rules:
-            named = rule.parameter == tensor.local or (rule.parameter == "weight" and main and tensor.role == "weight")
+            named = rule.parameter == tensor.local or rule.parameter == kind
             if (main if rule.parameter is None else named) and self._selects(rule, label, operators):
                 rule.matched, found = True, rule
         own = self.layer_inits.get(label)
         return own if own is not None and main else found
 
     def _selects(self, rule: InitRequest, label: str, operators: tuple[str, ...]) -> bool:
-        path = self.builder.scopes[rule.scope].path
-        if path:
-            if not label.startswith(path + "."):
+        if rule.path:
+            if not label.startswith(rule.path + "."):
                 return False
-            label = label[len(path) + 1 :]
+            label = label[len(rule.path) + 1 :]
         if ops.ALIASES.get(rule.selector, rule.selector) in operators:
             return True
         return fnmatchcase(label, rule.selector)

@@ -10,12 +10,12 @@ from typing import Any, Iterable
 from netspec import ops
 from netspec.diagnostics.model import Report
 from netspec.diagnostics.nearest import suggestion
-from netspec.elaborate.arithmetic import FUNCTIONS
+from netspec.elaborate.arithmetic import CONSTANTS, FUNCTIONS
 from netspec.elaborate.names import bound_names
 from netspec.elaborate.wording import all_words, words_of
 from netspec.syntax import tree
 
-_ALWAYS = frozenset(FUNCTIONS) | frozenset(ops.ALIASES) | frozenset(ops.names()) | {"chain"}
+_ALWAYS = frozenset(FUNCTIONS) | frozenset(CONSTANTS) | frozenset(ops.ALIASES) | frozenset(ops.names()) | {"chain", "scan"}
 _IN_EXPECT = frozenset({"params", "parameters", "macs", "receptive_field"})
 
 

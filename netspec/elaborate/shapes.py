@@ -42,11 +42,14 @@ class WrittenShapes(Calls):
             if not name.isascii():
                 self.fail("NS213", f"the name of an open size is of ASCII letters, digits and `_`, unlike `{name}`", dim.place)
             sizes = self.builder.sizes
+            written = self.builder.written
             if dim.typical is not None:
-                sizes[name] = self._typical(dim, name, env)
+                written[name] = self._typical(dim, env)
+                sizes[name] = self.typical_values.get(name, written[name])
                 self.builder.stated.add(name)
             elif name not in sizes:
-                sizes[name] = self.typical_values.get(name, _BATCH if axis == 0 else _LENGTH)
+                written[name] = _BATCH if axis == 0 else _LENGTH
+                sizes[name] = self.typical_values.get(name, written[name])
                 if name in self.typical_values or axis == 0:
                     self.builder.stated.add(name)
             env.names[name] = Dim.name(name)
@@ -55,9 +58,7 @@ class WrittenShapes(Calls):
             self.fail("NS213", "only a name can have a typical value (`H = 224`)", dim.place)
         return self._size(dim.size, env)
 
-    def _typical(self, dim: tree.Dim, name: str, env: Environment) -> int:
-        if name in self.typical_values:
-            return self.typical_values[name]
+    def _typical(self, dim: tree.Dim, env: Environment) -> int:
         assert dim.typical is not None
         value = self.evaluate(dim.typical, env)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:

@@ -11,7 +11,7 @@ from netspec.elaborate.environment import MISSING, Environment
 from netspec.elaborate.expressions import Expressions
 from netspec.elaborate.names import bound_names
 from netspec.elaborate.shapes import WrittenShapes
-from netspec.elaborate.values import LAYERS, POISON, Definition, Family, SharedLayer, Tensor, Tensors, describe
+from netspec.elaborate.values import LAYERS, POISON, Definition, Family, Labelled, SharedLayer, Tensor, Tensors, describe
 from netspec.source import Place
 from netspec.syntax import tree
 
@@ -96,13 +96,19 @@ class Statements(WrittenShapes, Expressions):
         if not isinstance(layer, LAYERS):
             self.fail("NS302", f"`layer` keeps a layer, not {describe(layer)}", s.value.place)
         if s.index is None:
-            env.names[s.name] = SharedLayer(s.name, layer, self.frame, s.place)
+            env.names[s.name] = self._shared(layer, s.name, s.place)
             return
         index = self.evaluate(s.index, env)
         family = env.names.get(s.name)
         if not isinstance(family, Family):
             family = env.names[s.name] = Family(s.name)
-        family.members[index] = SharedLayer(f"{s.name}.{index}", layer, self.frame, s.place)
+        family.members[index] = self._shared(layer, f"{s.name}.{index}", s.place)
+
+    def _shared(self, layer: Any, name: str, place: Place) -> SharedLayer:
+        """The layer, to be stored under its own label, or else under the name that it is given."""
+        label = layer.label if isinstance(layer, Labelled) else name
+        self.builder.declare(self.frame, label)
+        return SharedLayer(label, layer, self.frame, place)
 
     # ----------------------------------------------------------------------------------------------- control flow
     def _for(self, s: tree.For, env: Environment) -> None:
@@ -128,17 +134,18 @@ class Statements(WrittenShapes, Expressions):
         if activation.is_root:
             value = self.open_input(s, env)
         else:
-            value = self._next_input(s, activation)
+            value = self._next_input(s, activation, env)
             if s.shape is not None:
                 value = self.check_shape(s.shape, value, env, s.place)
         activation.frame.inputs.append((s.name, value.number))
         env.names[s.name] = value
 
-    def _next_input(self, s: tree.Input, activation: Activation) -> Tensor:
+    def _next_input(self, s: tree.Input, activation: Activation, env: Environment) -> Tensor:
         if not activation.waiting:
             name = activation.definition.name
             self.fail("NS311", f"`{name}` takes a tensor `{s.name}` that is not given", self.trail[-1].place if self.trail else s.place)
-        return activation.waiting.pop(0)
+        given = activation.waiting.pop(0)
+        return self.zero_state(s, env) if given is None else given
 
     def _output(self, s: tree.Output, env: Environment) -> None:
         activation = self.activation
@@ -147,7 +154,7 @@ class Statements(WrittenShapes, Expressions):
         if activation.is_root and s.name is not None and s.name in self.builder.input_names:
             helps = (f"call it something else: `output {s.name}_out = …`",)
             self.fail("NS215", f"the output `{s.name}` has the name of an input", s.place, helps=helps)
-        name = s.name or (s.value.id if isinstance(s.value, tree.Name) and activation.is_root else None)
+        name = s.name or (s.value.id if isinstance(s.value, tree.Name) and (activation.is_root or activation.is_step) else None)
         if isinstance(value, Tensors) and s.name is None:
             activation.outputs.extend((n, t, s.place) for n, t in zip(value.names, value.items))
             return
@@ -171,7 +178,7 @@ class Statements(WrittenShapes, Expressions):
             if self.activation is None:
                 self.fail("NS107", "what a network costs and sees can be asked for in a net or a block, not at the top of a file", s.place)
             frame = Environment(env.source, env.parent, dict(env.names), env.defaults)
-            self.deferred.append(Deferred(s, frame, self.frame.scope))
+            self.deferred.append(Deferred(s, frame, self.path, self.builder.outer is not None))
             return
         self.decide(s.condition, env, "NS501", "expected")
 
@@ -215,7 +222,7 @@ class Statements(WrittenShapes, Expressions):
     def _init(self, s: tree.Init, env: Environment) -> None:
         for rule in s.rules:
             for argument in rule.arguments:
-                request = InitRequest(argument.value, env, rule.selector, argument.name, self.frame.scope, rule.place)
+                request = InitRequest(argument.value, env, rule.selector, argument.name, self.path, rule.place)
                 self.rules.append(request)
 
     def _def(self, s: tree.Def, env: Environment) -> None:

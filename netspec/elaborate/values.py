@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, Union
 
 from netspec.op import Operator
 from netspec.record import draft, record
+from netspec.sizes.dim import Size
 from netspec.sizes.tensor import TensorType
 from netspec.source import Place
 from netspec.syntax import tree
@@ -31,10 +32,11 @@ POISON = Poison()
 
 @record
 class Tensor:
-    """A value of the graph: its number and its type."""
+    """A value of a graph: its number and its type. `step` tells the graphs of scanned steps apart; 0 is the network's own."""
 
     number: int
     type: TensorType
+    step: int = 0
 
     def __str__(self) -> str:
         return str(self.type)
@@ -157,8 +159,23 @@ class SharedLayer:
     applications: int = 0
 
 
-Layer = Union[OperatorRef, OperatorLayer, Definition, BlockLayer, DefLayer, Chain, Labelled, SharedLayer]
-LAYERS = (OperatorRef, OperatorLayer, Definition, BlockLayer, DefLayer, Chain, Labelled, SharedLayer)
+@record
+class ScanLayer:
+    """`scan(block, over = T)`: a block applied step by step. `over` is the number of steps, by which the axis is found where
+    `axis` does not say it; `marks` are the places of the arguments."""
+
+    block: BlockLayer
+    axis: int | None
+    over: Size | None
+    reverse: bool
+    states: bool
+    place: Place
+    label: str | None = None
+    marks: tuple[tuple[str, Place], ...] = ()
+
+
+Layer = Union[OperatorRef, OperatorLayer, Definition, BlockLayer, DefLayer, Chain, Labelled, SharedLayer, ScanLayer]
+LAYERS = (OperatorRef, OperatorLayer, Definition, BlockLayer, DefLayer, Chain, Labelled, SharedLayer, ScanLayer)
 
 
 def parts(layer: Layer | None) -> tuple[Layer, ...]:

@@ -77,6 +77,13 @@ class Eye:
 
 
 @record
+class Values:
+    """These numbers, in row-major order."""
+
+    values: tuple[float, ...]
+
+
+@record
 class Repeated:
     """Along the first axis in runs of `copies` that are equal: a tensor of so many times fewer rows of `law`, spread out."""
 
@@ -101,4 +108,4 @@ class SingularVector:
     left: bool
 
 
-Distribution = Union[Constant, Uniform, Normal, TruncatedNormal, Orthogonal, Sparse, Dirac, Eye, Repeated, NormOf, SingularVector]
+Distribution = Union[Constant, Uniform, Normal, TruncatedNormal, Orthogonal, Sparse, Dirac, Eye, Values, Repeated, NormOf, SingularVector]

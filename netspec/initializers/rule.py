@@ -13,7 +13,8 @@ from netspec.record import record
 
 @record
 class Argument:
-    """An argument of an initializer: `kind` is number, integer, boolean, word or initializer (its name, or what `make` gave)."""
+    """An argument of an initializer: `kind` is number, number or list of them, integer, boolean, word or initializer (its name,
+    or what `make` gave)."""
 
     name: str
     kind: str
@@ -27,15 +28,20 @@ class Argument:
             return ""
         if self.words and isinstance(value, str):
             return "" if value in self.words else f"one of {', '.join(self.words)}"
-        number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        number = _is_number(value)
         fits = {
             "number": number,
+            "number or list of them": number or (isinstance(value, (list, tuple)) and len(value) > 0 and all(map(_is_number, value))),
             "integer": number and isinstance(value, int),
             "boolean": isinstance(value, bool),
             "word": False,
             "initializer": isinstance(value, (str, Initializer)),
         }[self.kind]
         return "" if fits else (f"one of {', '.join(self.words)}" if self.words else f"a{'n' if self.kind[0] == 'i' else ''} {self.kind}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 REQUIRED: Any = object()  #: the default of an argument that must be given

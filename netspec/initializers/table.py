@@ -11,19 +11,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netspec.diagnostics.nearest import suggestion
+from netspec.initializers.derived import DERIVED
 from netspec.initializers.distributions import (
     Constant,
     Dirac,
     Distribution,
     Eye,
     Normal,
-    NormOf,
     Orthogonal,
     Repeated,
-    SingularVector,
     Sparse,
     TruncatedNormal,
     Uniform,
+    Values,
 )
 from netspec.initializers.rule import REQUIRED, Argument, Rule, Target
 from netspec.op import Initializer, Reject
@@ -52,6 +52,8 @@ def make(name: str, positional: Sequence[Any] = (), keywords: Mapping[str, Any] 
             raise Reject("NS331", f"{key} must be {expected}", argument=key)
         if known[key].kind == "initializer" and isinstance(value, str):
             given[key] = make(value)
+        if isinstance(value, list):
+            given[key] = tuple(value)
     _require(rule, given)
     return Initializer(rule.name, tuple(given.items()))
 
@@ -94,9 +96,14 @@ def _ones(target: Target) -> Distribution:
     return Constant(1.0)
 
 
-def _constant(target: Target, value: float) -> Distribution:
-    """All the same value."""
-    return Constant(float(value))
+def _constant(target: Target, value: float | tuple[float, ...]) -> Distribution:
+    """All the same value, or those of a list, one for each element of a tensor of one axis."""
+    if not isinstance(value, tuple):
+        return Constant(float(value))
+    if target.shape != (len(value),):
+        shape = ", ".join(map(str, target.shape))
+        raise Reject("NS332", f"a list of {len(value)} constants is for a tensor of shape [{len(value)}]; this one has [{shape}]")
+    return Values(tuple(map(float, value)))
 
 
 def _uniform(target: Target, low: float, high: float, bound: float | None) -> Distribution:
@@ -249,18 +256,6 @@ def _icnr(target: Target, factor: int, init: Initializer) -> Distribution:
     return law if isinstance(law, Constant) else Repeated(law, copies)
 
 
-def _norm_of(target: Target, tensor: str, axis: int | None) -> Distribution:
-    """The lengths of another tensor's slices along `axis`, so that a weight-normalized layer starts as the plain one.
-    Salimans and Kingma, "Weight Normalization", 2016, arXiv:1602.07868, equation 2."""
-    return NormOf(tensor, axis)
-
-
-def _singular_vector(target: Target, tensor: str, axis: int, side: str) -> Distribution:
-    """The first left or right singular vector of another tensor, as a matrix whose rows are the indices along `axis`.
-    Miyato et al., "Spectral Normalization for Generative Adversarial Networks", 2018, arXiv:1802.05957, algorithm 1."""
-    return SingularVector(tensor, axis, side == "left")
-
-
 # ------------------------------------------------------------------------------------------------------------ shared
 #: The gains of `torch.nn.init.calculate_gain`.
 GAINS: dict[str, float] = {
@@ -322,7 +317,7 @@ _RULES = (
     Rule("torch_default", (Argument("fan", "number", REQUIRED, "torch's count of the layer's inputs"),), _torch_default),
     Rule("zeros", (), _zeros),
     Rule("ones", (), _ones),
-    Rule("constant", (Argument("value", "number", REQUIRED, "the value"),), _constant),
+    Rule("constant", (Argument("value", "number or list of them", REQUIRED, "the value, or one for each element"),), _constant),
     Rule(
         "uniform",
         (
@@ -382,16 +377,6 @@ _RULES = (
     ),
 )
 
-#: What reparametrized layers ask for; nobody writes these.
-_DERIVED = (
-    Rule("norm_of", (Argument("tensor", "word", REQUIRED, ""), Argument("axis", "integer", None, "")), _norm_of),
-    Rule(
-        "singular_vector",
-        (Argument("tensor", "word", REQUIRED, ""), Argument("axis", "integer", REQUIRED, ""), Argument("side", "word", REQUIRED, "")),
-        _singular_vector,
-    ),
-)
-
 #: Every initializer of the language by name and alias.
 INITIALIZERS: dict[str, Rule] = {name: rule for rule in _RULES for name in (rule.name, *rule.aliases)}
-_KNOWN = {**INITIALIZERS, **{rule.name: rule for rule in _DERIVED}}
+_KNOWN = {**INITIALIZERS, **{rule.name: rule for rule in DERIVED}}

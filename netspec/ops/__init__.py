@@ -32,7 +32,10 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "recurrent_cell": ("rnn_cell", "gru_cell", "lstm_cell"),
     "arithmetic": ("add", "sub", "mul", "div", "pow", "neg", "maximum", "minimum", "clamp", "abs", "exp", "log", "sqrt",
                    "sin", "cos"),
-    "reduction": ("mean", "sum", "max", "min", "prod", "logsumexp", "argmax"),
+    "elementwise": ("erf", "rsqrt", "reciprocal", "tan", "atan", "floor", "ceil", "round", "sign", "remainder", "floor_divide"),
+    "reduction": ("mean", "sum", "max", "min", "prod", "logsumexp", "argmax", "argmin"),
+    "statistics": ("var", "std", "vector_norm", "normalize", "any", "all"),
+    "repetition": ("flip", "tile", "repeat_interleave", "tril", "triu"),
     "comparison": ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal",
                    "logical_and", "logical_or", "logical_not", "where"),
     "indexing": ("roll", "cumsum", "gather", "index_select"),
@@ -41,11 +44,15 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "sampling": ("grid_sample",),
     "attention": ("scaled_dot_product",),
     "multihead": ("multihead_attention",),
-    "source": ("param", "constant", "one_hot", "identity"),
+    "positions": ("arange",),
+    "source": ("param", "buffer", "constant", "one_hot", "identity"),
 }  # fmt: skip
 
 #: short names, for the few that everybody shortens
 ALIASES: dict[str, str] = {"bn": "batch_norm", "ln": "layer_norm", "gn": "group_norm", "fc": "linear", "lrn": "local_response_norm"}
+
+#: operators that no call names: the language makes them of what it is given (`scan(block)`)
+MADE: dict[str, str] = {"scan": "scan"}
 
 _HOME: dict[str, str] = {name: family for family, names in FAMILIES.items() for name in names}
 
@@ -64,7 +71,7 @@ def known(name: str) -> bool:
 def lookup(name: str) -> type[Operator]:
     """The operator of that name or alias; imports its family. Raises KeyError for an unknown name."""
     full = ALIASES.get(name, name)
-    family = import_module(f"netspec.ops.{_HOME[full]}")
+    family = import_module(f"netspec.ops.{_HOME.get(full) or MADE[full]}")
     for value in vars(family).values():
         if isinstance(value, type) and issubclass(value, Operator) and vars(value).get("NAME") == full:
             return value

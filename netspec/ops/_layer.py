@@ -18,9 +18,9 @@ def read_operator(value: Any) -> Operator:
         return value
     if not isinstance(value, dict) or set(value) != {"name", "arguments"} or not isinstance(value["name"], str):
         raise ValueError("a layer is needed here, such as conv(8, 3)")
-    from netspec.ops import known, restore  # the registry imports the families, and they import this
+    from netspec.ops import MADE, known, restore  # the registry imports the families, and they import this
 
-    if not known(value["name"]):
+    if not known(value["name"]) and value["name"] not in MADE:
         raise ValueError(f"there is no operator {value['name']!r}")
     return restore(value["name"], value["arguments"])
 

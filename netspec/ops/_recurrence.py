@@ -12,7 +12,7 @@ from typing import Any
 from netspec.ops._layout import size_vector, sliced
 from netspec.record import record
 from netspec.sizes.dim import Size, total
-from netspec.terms import In, OnnxTerm, Out, Own, op, vector
+from netspec.terms import ONNX_ELEMENT, In, OnnxTerm, Out, Own, SizeScalar, op, scalar, vector
 
 #: for each gate in ONNX's order (and node), its place in torch's: input, forget, cell, output against input, output, forget, cell
 GATES = {"RNN": (0,), "LSTM": (0, 3, 1, 2), "GRU": (1, 0, 2)}
@@ -48,16 +48,28 @@ class Stack:
         return ("",) if self.cell else (f"_l{layer}", f"_l{layer}_reverse")[: self.directions]
 
 
-def recurrent_terms(stack: Stack, length: Size, h0: OnnxTerm | None = None, c0: OnnxTerm | None = None) -> tuple[OnnxTerm, ...]:
+@record
+class Given:
+    """How long the sequences are: T steps in all, or fewer in each (int64 `[N]`)."""
+
+    steps: Size
+    each: OnnxTerm | None = None
+
+
+def recurrent_terms(
+    stack: Stack, length: Size, h0: OnnxTerm | None = None, c0: OnnxTerm | None = None, lengths: OnnxTerm | None = None
+) -> tuple[OnnxTerm, ...]:
     """The sequence, and the last states of all layers (h, and for LSTM c), of the input `In(0)`, `[N, T, C]` with T = `length`.
 
-    The initial states are `[layers * directions, N, …]`, or None for zeros.
+    The initial states are `[layers * directions, N, …]`, or None for zeros. `lengths` are the steps of each sequence, int64
+    `[N]`, or None for T: the nodes put out zeros behind them, hand on the states at the ends, and go back from there.
     """
+    given = Given(length, lengths)
     sequence: OnnxTerm = op("Transpose", In(), perm=(1, 0, 2))
     last: list[tuple[OnnxTerm, ...]] = []
     for layer in range(stack.layers):
         h, c = (_rows(stack, layer, state) for state in (h0, c0))
-        steps, *states = (_projected if stack.projected != stack.hidden else _plain)(stack, layer, sequence, length, h, c)
+        steps, *states = (_projected if stack.projected != stack.hidden else _plain)(stack, layer, sequence, given, h, c)
         last.append(tuple(states))
         sequence = _side_by_side(stack, steps)
     ends = (states[0] if stack.layers == 1 else op("Concat", *states, axis=0) for states in zip(*last))
@@ -68,7 +80,7 @@ def cell_terms(stack: Stack, h: OnnxTerm | None = None, c: OnnxTerm | None = Non
     """The next states, of the input `In(0)`, `[N, C]`, and of states `[N, H]`, or None for zeros."""
     before = (None if term is None else op("Unsqueeze", term, vector((0,))) for term in (h, c))
     x = op("Unsqueeze", In(), vector((0,)))
-    _, *states = _plain(stack, 0, x, 1, *before)
+    _, *states = _plain(stack, 0, x, Given(1), *before)
     return tuple(op("Squeeze", state, vector((0,))) for state in states)
 
 
@@ -86,14 +98,14 @@ def _side_by_side(stack: Stack, steps: OnnxTerm) -> OnnxTerm:
     return op("Reshape", op("Transpose", steps, perm=(0, 2, 1, 3)), vector((0, 0, 2 * stack.projected)))
 
 
-def _plain(stack: Stack, layer: int, x: OnnxTerm, length: Size, h: OnnxTerm | None, c: OnnxTerm | None) -> tuple[OnnxTerm, ...]:
+def _plain(stack: Stack, layer: int, x: OnnxTerm, long: Given, h: OnnxTerm | None, c: OnnxTerm | None) -> tuple[OnnxTerm, ...]:
     suffixes = stack.suffixes(layer)
     into = _stacked(stack, tuple(Own(f"weight_ih{s}") for s in suffixes))
     back = _stacked(stack, tuple(Own(f"weight_hh{s}") for s in suffixes))
-    return _node(stack, layer, x, into, back, h, c)
+    return _node(stack, layer, x, long, into, back, h, c)
 
 
-def _projected(stack: Stack, layer: int, x: OnnxTerm, length: Size, h: OnnxTerm | None, c: OnnxTerm | None) -> tuple[OnnxTerm, ...]:
+def _projected(stack: Stack, layer: int, x: OnnxTerm, long: Given, h: OnnxTerm | None, c: OnnxTerm | None) -> tuple[OnnxTerm, ...]:
     """ONNX knows no projection h = P m of the cell's output m. But the gates see h through R h alone, which is (R P) m: an LSTM
     with the state's matrix R P gives every m, and P m the outputs. An initial h, which need be no P m, comes in as further
     features of the input, zero at all steps but the first."""
@@ -102,11 +114,11 @@ def _projected(stack: Stack, layer: int, x: OnnxTerm, length: Size, h: OnnxTerm 
     if h is not None:
         first = [op("Pad", Own(f"weight_hh{s}"), vector(_beside(stack, i, width))) for i, s in enumerate(suffixes)]
         into = [op("Concat", *pair, axis=1) for pair in zip(into, first)]
-        starts = [op("Pad", row, size_vector(_around(i, length))) for i, row in enumerate(_by_direction(stack, h))]
+        starts = [_at_its_start(row, i, long) for i, row in enumerate(_by_direction(stack, h))]
         x = op("Concat", x, *starts, axis=2)
     narrow = _joined(tuple(op("Unsqueeze", Own(f"weight_hr{s}"), vector((0,))) for s in suffixes))
     back = op("MatMul", _stacked(stack, tuple(Own(f"weight_hh{s}") for s in suffixes)), narrow)
-    steps, last, cell = _node(stack, layer, x, _stacked(stack, tuple(into)), back, None, c)
+    steps, last, cell = _node(stack, layer, x, long, _stacked(stack, tuple(into)), back, None, c)
     across = op("Transpose", narrow, perm=(0, 2, 1))
     return op("MatMul", steps, across), op("MatMul", last, across), cell
 
@@ -117,10 +129,21 @@ def _beside(stack: Stack, direction: int, width: int) -> tuple[int, ...]:
     return (0, room, 0, 0) if direction else (0, 0, 0, room)
 
 
-def _around(direction: int, length: Size) -> tuple[Size, ...]:
-    """Pads that put one step at the beginning of the time, or at its end, where the way back begins."""
-    others = total((length, -1))
-    return (others, 0, 0, 0, 0, 0) if direction else (0, 0, 0, others, 0, 0)
+def _at_its_start(state: OnnxTerm, direction: int, long: Given) -> OnnxTerm:
+    """A state `[1, N, P]` as features of all steps `[T, N, P]`: zero but at the first, or where the way back begins."""
+    others = total((long.steps, -1))
+    if not direction:
+        return op("Pad", state, size_vector((0, 0, 0, others, 0, 0)))
+    if long.each is None:
+        return op("Pad", state, size_vector((others, 0, 0, 0, 0, 0)))
+    ends = op("Unsqueeze", op("Sub", long.each, scalar(1, "int64")), vector((0, 2)))
+    steps = op("Range", scalar(0, "int64"), _count(long.steps), scalar(1, "int64"))
+    here = op("Equal", op("Unsqueeze", steps, vector((1, 2))), ends)
+    return op("Mul", op("CastLike", here, state), state)
+
+
+def _count(size: Size) -> OnnxTerm:
+    return scalar(size, "int64") if isinstance(size, int) else SizeScalar(size)
 
 
 def _by_direction(stack: Stack, h: OnnxTerm) -> tuple[OnnxTerm, ...]:
@@ -131,13 +154,14 @@ def _by_direction(stack: Stack, h: OnnxTerm) -> tuple[OnnxTerm, ...]:
 
 
 def _node(
-    stack: Stack, layer: int, x: OnnxTerm, into: OnnxTerm, back: OnnxTerm, h: OnnxTerm | None, c: OnnxTerm | None
+    stack: Stack, layer: int, x: OnnxTerm, long: Given, into: OnnxTerm, back: OnnxTerm, h: OnnxTerm | None, c: OnnxTerm | None
 ) -> tuple[OnnxTerm, ...]:
     """The node of a layer; its outputs: the steps `[T, directions, N, H]` and the last states `[directions, N, H]`."""
     count = 3 if stack.kind == "LSTM" else 2
     direction = {"direction": "bidirectional"} if stack.bidirectional else {}
     attributes: dict[str, Any] = {"hidden_size": stack.hidden, **direction, **dict(stack.attributes)}
-    inputs = (x, into, back, _biases(stack, layer), None, h, c)
+    lengths = None if long.each is None else op("Cast", long.each, to=ONNX_ELEMENT["int32"])
+    inputs = (x, into, back, _biases(stack, layer), lengths, h, c)
     used = max(i for i, term in enumerate(inputs) if term is not None) + 1
     node = op(stack.kind, *inputs[:used], outputs=count, **attributes)
     return tuple(Out(node, i) for i in range(count))

@@ -6,6 +6,7 @@ from netspec.op import Accepts, Limitation, Needs, Operator, Reject, Rejects, Si
 from netspec.ops._binary import Binary, Extreme, constant
 from netspec.ops._elements import as_float, converted, promote, promote_number, refuse_bool
 from netspec.ops._inputs import FLOATS
+from netspec.ops._unary import Unary
 from netspec.sizes.tensor import TensorType
 from netspec.terms import In, OnnxTerm, Torch, call, op
 
@@ -199,32 +200,8 @@ class Minimum(Extreme):
     )
 
 
-class _Unary(Operator):
-    """A function of each element by itself."""
-
-    FAMILY: ClassVar[str] = "activation"
-    ONNX: ClassVar[str]
-    #: whether integers become float32 first, as in torch
-    FLOAT: ClassVar[bool] = True
-
-    def shape(self, inputs: tuple[TensorType, ...], need: Needs) -> TensorType:
-        """The shape stays; integers become float32 where the function has fractions."""
-        if not self.FLOAT:
-            refuse_bool(inputs[0], self.NAME)
-            return inputs[0]
-        return TensorType(inputs[0].shape, as_float(inputs[0].dtype))
-
-    def torch(self, site: Site) -> Torch:
-        """`torch.exp(x)`."""
-        return Torch(forward=call(f"torch.{self.NAME}", In()))
-
-    def onnx(self, site: Site) -> OnnxTerm:
-        """One node, after a Cast of integers."""
-        return op(self.ONNX, converted(In(), site.input.dtype, site.output.dtype))
-
-
 @final
-class Neg(_Unary):
+class Neg(Unary):
     """The negative of each element; `-x` on tensors. PyTorch: `torch.neg`. ONNX: Neg."""
 
     NAME: ClassVar[str] = "neg"
@@ -241,7 +218,7 @@ class Neg(_Unary):
 
 
 @final
-class Abs(_Unary):
+class Abs(Unary):
     """The absolute value of each element. PyTorch: `torch.abs`. ONNX: Abs."""
 
     NAME: ClassVar[str] = "abs"
@@ -255,7 +232,7 @@ class Abs(_Unary):
 
 
 @final
-class Exp(_Unary):
+class Exp(Unary):
     """e to the power of each element; integers give float32. PyTorch: `torch.exp`. ONNX: Exp."""
 
     NAME: ClassVar[str] = "exp"
@@ -267,7 +244,7 @@ class Exp(_Unary):
 
 
 @final
-class Log(_Unary):
+class Log(Unary):
     """The natural logarithm of each element: -inf of 0, NaN below; integers give float32. PyTorch: `torch.log`. ONNX: Log."""
 
     NAME: ClassVar[str] = "log"
@@ -279,7 +256,7 @@ class Log(_Unary):
 
 
 @final
-class Sqrt(_Unary):
+class Sqrt(Unary):
     """The square root of each element, NaN below 0; integers give float32. PyTorch: `torch.sqrt`. ONNX: Sqrt."""
 
     NAME: ClassVar[str] = "sqrt"
@@ -291,7 +268,7 @@ class Sqrt(_Unary):
 
 
 @final
-class Sin(_Unary):
+class Sin(Unary):
     """The sine of each element, in radians; integers give float32. PyTorch: `torch.sin`. ONNX: Sin."""
 
     NAME: ClassVar[str] = "sin"
@@ -303,7 +280,7 @@ class Sin(_Unary):
 
 
 @final
-class Cos(_Unary):
+class Cos(Unary):
     """The cosine of each element, in radians; integers give float32. PyTorch: `torch.cos`. ONNX: Cos."""
 
     NAME: ClassVar[str] = "cos"

@@ -26,9 +26,13 @@ class ScaledDotProduct(nn.Module):
         self.dropout = dropout
         self.settings = settings
 
-    def forward(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         dropout = self.dropout if self.training else 0.0
-        return F.scaled_dot_product_attention(query, key, value, mask, dropout, **self.settings)
+        return F.scaled_dot_product_attention(
+            query, key, value, mask, dropout, **self.settings
+        )
 ''',
 )
 

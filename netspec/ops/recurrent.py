@@ -23,13 +23,24 @@ def unpacked(result: tuple[Tensor, tuple[Tensor, Tensor]]) -> tuple[Tensor, Tens
 ''',
 )
 
+OVER_LENGTHS = Support(
+    "over_lengths",
+    '''\
+def over_lengths(layer: nn.RNNBase, x: Tensor, lengths: Tensor, states: Tensor | tuple[Tensor, Tensor] | None = None) -> tuple:
+    """A recurrent layer over sequences that end after `lengths` steps: zeros from there on, the last states those of the ends."""
+    packed = nn.utils.rnn.pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
+    steps, last = layer(packed, states)
+    return nn.utils.rnn.pad_packed_sequence(steps, batch_first=True, total_length=x.shape[1])[0], last
+''',
+)
+
 RESET_BEFORE = Support(
     "ResetBeforeGRU",
     '''\
 class ResetBeforeGRU(nn.GRU):
     """`nn.GRU` whose reset gate acts on the state before the product with its matrix, as in Cho et al., arXiv:1406.1078."""
 
-    def forward(self, x: Tensor, h0: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, h0: Tensor | None = None, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
         suffixes = ("", "_reverse") if self.bidirectional else ("",)
         if h0 is None:
             h0 = x.new_zeros(self.num_layers * len(suffixes), x.shape[0], self.hidden_size)
@@ -37,13 +48,13 @@ class ResetBeforeGRU(nn.GRU):
         for layer in range(self.num_layers):
             if layer:
                 x = F.dropout(x, self.dropout, self.training)
-            runs = [self.run(x, h0[layer * len(suffixes) + i], f"_l{layer}{s}") for i, s in enumerate(suffixes)]
+            runs = [self.run(x, h0[layer * len(suffixes) + i], f"_l{layer}{s}", lengths) for i, s in enumerate(suffixes)]
             x = torch.cat([steps for steps, _ in runs], 2)
             last += [h for _, h in runs]
         return x, torch.stack(last)
 
-    def run(self, x: Tensor, h: Tensor, name: str) -> tuple[Tensor, Tensor]:
-        """One layer in one direction: all steps, and the last state."""
+    def run(self, x: Tensor, h: Tensor, name: str, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+        """One layer in one direction: all steps, zero where a sequence has ended, and the last state."""
         weight = getattr(self, f"weight_hh{name}")
         weight_rz, weight_n = weight.split((2 * self.hidden_size, self.hidden_size))
         bias_ih = getattr(self, f"bias_ih{name}") if self.bias else None
@@ -55,8 +66,12 @@ class ResetBeforeGRU(nn.GRU):
             into_rz, into_n = steps[t].split((2 * self.hidden_size, self.hidden_size), 1)
             r, z = (into_rz + F.linear(h, weight_rz, bias_rz)).sigmoid().chunk(2, 1)
             n = (into_n + F.linear(r * h, weight_n, bias_n)).tanh()
-            h = (1 - z) * n + z * h
-            steps[t] = h
+            steps[t] = (1 - z) * n + z * h
+            if lengths is not None:
+                here = (t < lengths).unsqueeze(1)
+                steps[t], h = torch.where(here, steps[t], 0), torch.where(here, steps[t], h)
+            else:
+                h = steps[t]
         return torch.stack(steps, 1), h
 ''',
 )
@@ -79,6 +94,7 @@ class _Recurrent(Operator):
     bias: bool = Field(True, description="whether there are biases, two for each gate as in torch")
     states: bool = Field(False, description="whether the last states are further outputs")
     h0: bool = Field(False, description="initial states `[layers * directions, N, hidden]`, a tensor; zeros without")
+    lengths: bool = Field(False, description="how many steps each sequence has, a tensor int64 `[N]` of 1 to T; all have T without")
 
     def _stack(self) -> Stack:
         return Stack(self.KIND, self.hidden, self._width(), self.layers, self.bidirectional, self.bias)
@@ -90,13 +106,15 @@ class _Recurrent(Operator):
     def shape(self, inputs: tuple[TensorType, ...], need: Needs) -> TensorType | tuple[TensorType, ...]:
         """`[N, T, directions * hidden]`, and each last state as its initial one."""
         x = inputs[0]
-        require_floats(self.NAME, *inputs)
+        require_floats(self.NAME, *inputs[: 1 + self._given(inputs)])
         require_rank(self.NAME, x, 3, 3, help="[N, T, C]: the batch, the steps, the features")
         need.at_least(x.shape[1], 1, f"`{self.NAME}` needs one step at least")
         stack = self._stack()
         kinds = tuple(x.with_shape((stack.states, x.shape[0], width)) for width in self._widths())
-        for number, (given, kind) in enumerate(zip(inputs[1:], kinds), start=1):
+        for number, (given, kind) in enumerate(zip(inputs[1 : self._given(inputs) + 1], kinds), start=1):
             self._check_state(given, kind, number, need)
+        if self.lengths:
+            self._check_lengths(inputs[-1], x, len(inputs) - 1, need)
         sequence = x.with_shape((*x.shape[:2], stack.directions * self._width()))
         return (sequence, *kinds) if self.states else sequence
 
@@ -110,6 +128,16 @@ class _Recurrent(Operator):
             raise Reject("NS403", f"the initial state is {given.dtype}, and the input {kind.dtype}", input=number)
         for what, have, want in zip(("layers times directions", "the batch", "the features"), given.shape, kind.shape):
             need.equal(have, want, f"the initial state and the layer differ in {what}")
+
+    def _given(self, inputs: tuple[TensorType, ...]) -> int:
+        """How many initial states there are among the inputs; they follow the sequence, and lengths come last."""
+        return len(inputs) - 1 - self.lengths
+
+    def _check_lengths(self, lengths: TensorType, x: TensorType, number: int, need: Needs) -> None:
+        if lengths.dtype != "int64":
+            raise Reject("NS403", f"lengths are int64, not {lengths.dtype}", argument="lengths", input=number)
+        require_rank(self.NAME, lengths, 1, 1, input=number, help="[N]: one for each sequence")
+        need.equal(lengths.shape[0], x.shape[0], "there are not as many lengths as sequences")
 
     def params(self, inputs: tuple[TensorType, ...]) -> tuple[Weight, ...]:
         """For every layer and direction: the matrices of the input and of the state, their biases, the projection."""
@@ -129,15 +157,17 @@ class _Recurrent(Operator):
 
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> tuple[Reach, ...]:
         """A step sees the steps up to it, or, in both directions, all; the last states see all of them."""
-        given = len(inputs) - 1
+        given = self._given(inputs)
         time = All(1) if self.bidirectional else Causal(1)
         rows: AxisReach = Same(0) if self.layers == 1 else All(0) if self.bidirectional else Causal(0)
-        sequence = Reach(((Same(0), time, All(2)), *(((Same(1), All(0), All(2)),) * given)))
-        state = Reach(((None, Same(0), All(2)), *(((rows, Same(1), All(2)),) * given)))
+        ends: list[tuple[tuple[AxisReach | None, ...], ...]] = [((Same(0), None, None),), ((None, Same(0), None),)]
+        whole, last = ends if self.lengths else ((), ())
+        sequence = Reach(((Same(0), time, All(2)), *(((Same(1), All(0), All(2)),) * given), *whole))
+        state = Reach(((None, Same(0), All(2)), *(((rows, Same(1), All(2)),) * given), *last))
         return (sequence, *((state,) * (len(outputs) - 1)))
 
     def macs(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Size:
-        """All matrices, once a step and example."""
+        """All matrices, once a step and example, each sequence at its full length."""
         matrices = total(product(w.shape) for w in self.params(inputs) if w.role == "weight")
         return product((*inputs[0].shape[:2], matrices))
 
@@ -149,19 +179,27 @@ class _Recurrent(Operator):
         """`nn.RNN` or `nn.GRU`, batch first; the sequence alone is the first thing that it returns."""
         (into, hidden), named = self._module_arguments(site)
         own = module(f"nn.{self.KIND}", into, hidden, **named)
-        return Torch(own) if self.states else Torch(own, Item(_applied(site), 0))
+        if self.states and not self.lengths:
+            return Torch(own)
+        return Torch(own, self._applied(site) if self.states else Item(self._applied(site), 0), self._supports())
 
     def onnx(self, site: Site) -> OnnxTerm | tuple[OnnxTerm, ...]:
         """A node a layer, between transposes: onnxruntime takes the time first."""
-        given = tuple(In(i) for i in range(1, len(site.inputs)))
-        terms = recurrent_terms(self._stack(), site.input.shape[1], *given)
+        count = self._given(site.inputs)
+        given = dict(zip(("h0", "c0"), (In(i) for i in range(1, count + 1))))
+        lengths = In(count + 1) if self.lengths else None
+        terms = recurrent_terms(self._stack(), site.input.shape[1], lengths=lengths, **given)
         return terms if self.states else terms[0]
 
+    def _applied(self, site: Site) -> Call:
+        """The submodule applied to all inputs; an LSTM takes its two states as one."""
+        count = self._given(site.inputs)
+        states = tuple(In(i) for i in range(1, count + 1))
+        packed = (states,) if len(states) > 1 else states
+        return call(OVER_LENGTHS, Self(), In(), In(count + 1), *packed) if self.lengths else call(Self(), In(), *packed)
 
-def _applied(site: Site) -> Call:
-    """The submodule applied to all inputs; an LSTM takes its two states as one."""
-    states = tuple(In(i) for i in range(1, len(site.inputs)))
-    return call(Self(), In(), *((states,) if len(states) > 1 else states))
+    def _supports(self) -> tuple[Support, ...]:
+        return (OVER_LENGTHS,) if self.lengths else ()
 
 
 @final
@@ -173,13 +211,13 @@ class Rnn(_Recurrent):
     state of every layer at the last step (for the way back the first), the batch second as in torch. `h0` is one like it.
     `y, h = x -> rnn(64, states = true)`, or `f = x -> rnn(64, states = true)` with `f.y`, `f.h`.
 
-    PyTorch: `nn.RNN(batch_first=True)`. ONNX: RNN, one node a layer. Elman, "Finding Structure in Time", Cognitive
-    Science 14, 1990, doi:10.1207/s15516709cog1402_1.
+    PyTorch: `nn.RNN(batch_first=True)`, of packed sequences where there are lengths. ONNX: RNN, one node a layer.
+    Elman, "Finding Structure in Time", Cognitive Science 14, 1990, doi:10.1207/s15516709cog1402_1.
     """
 
     NAME: ClassVar[str] = "rnn"
     KIND: ClassVar[str] = "RNN"
-    TENSOR_ARGUMENTS: ClassVar[tuple[str, ...]] = ("h0",)
+    TENSOR_ARGUMENTS: ClassVar[tuple[str, ...]] = ("h0", "lengths")
     OUTPUTS: ClassVar[tuple[str, ...]] = ("y", "h")
     EXAMPLES: ClassVar[tuple[Accepts | Rejects, ...]] = (
         Accepts("rnn(6)", ("[N, T = 5, 4]",), "[N, T, 6]", "nn.RNN(4, 6, batch_first=True)"),
@@ -187,6 +225,7 @@ class Rnn(_Recurrent):
         Accepts("rnn(3, layers = 2, bidirectional = true, states = true)", ("[N, T = 4, 5]",), ("[N, T, 6]", "[4, N, 3]")),
         Accepts("rnn(3, nonlinearity = relu, bidirectional = true)", ("[N, 4, 5]",), "[N, 4, 6]"),
         Accepts("rnn(3, layers = 2, states = true, h0 = h0)", ("[N, T = 4, 5]", "[2, N, 3]"), ("[N, T, 3]", "[2, N, 3]")),
+        Accepts("rnn(3, bidirectional = true, states = true, lengths = n)", ("[N, T = 4, 5]", "int64 [N]"), ("[N, T, 6]", "[2, N, 3]")),
         Rejects("rnn(0)", ("[N, T, 4]",), "NS310"),
         Rejects("rnn(3, nonlinearity = sigmoid)", ("[N, T, 4]",), "NS310"),
         Rejects("rnn(3)", ("[N, 4]",), "NS401"),
@@ -194,6 +233,9 @@ class Rnn(_Recurrent):
         Rejects("rnn(3)", ("[N, 0, 4]",), "NS402"),
         Rejects("rnn(3, h0 = h0)", ("[N, T, 4]", "[2, N, 3]"), "NS412"),
         Rejects("rnn(3, h0 = h0)", ("[N, T, 4]", "[N, 3]"), "NS401"),
+        Rejects("rnn(3, lengths = n)", ("[N, T, 4]", "int32 [N]"), "NS403"),
+        Rejects("rnn(3, lengths = n)", ("[N, T, 4]", "int64 [N, 1]"), "NS401"),
+        Rejects("rnn(3, lengths = n)", ("[2, T, 4]", "int64 [3]"), "NS412"),
     )
 
     nonlinearity: Literal["tanh", "relu"] = Field("tanh", description="what is applied to the sum")
@@ -213,8 +255,8 @@ class Gru(_Recurrent):
     """The gated recurrent unit: a reset gate r and an update gate z, of the input and the last state, make the next state
     `h[t] = (1 - z) * n + z * h[t - 1]`.
 
-    Input `[N, T, C]` with any number of steps, output `[N, T, directions * hidden]`; `states`, `h0` and the names of the
-    outputs as in `rnn`.
+    Input `[N, T, C]` with any number of steps, output `[N, T, directions * hidden]`; `states`, `h0`, `lengths` and the
+    names of the outputs as in `rnn`.
 
     reset: where r acts on the last state: `after` the product with its matrix, as in torch and cuDNN,
         `n = tanh(W x[t] + b + r * (R h[t - 1] + c))`, or `before` it, as in the paper,
@@ -228,13 +270,19 @@ class Gru(_Recurrent):
     NAME: ClassVar[str] = "gru"
     KIND: ClassVar[str] = "GRU"
     SCALE: ClassVar[float] = 1.0
-    TENSOR_ARGUMENTS: ClassVar[tuple[str, ...]] = ("h0",)
+    TENSOR_ARGUMENTS: ClassVar[tuple[str, ...]] = ("h0", "lengths")
     OUTPUTS: ClassVar[tuple[str, ...]] = ("y", "h")
     EXAMPLES: ClassVar[tuple[Accepts | Rejects, ...]] = (
         Accepts("gru(6)", ("[N, T = 5, 4]",), "[N, T, 6]", "nn.GRU(4, 6, batch_first=True)"),
         Accepts("gru(3, bidirectional = true, bias = false)", ("[N, T = 4, 5]",), "[N, T, 6]"),
         Accepts("gru(3, layers = 2, states = true, h0 = h0)", ("[N, T = 4, 5]", "[2, N, 3]"), ("[N, T, 3]", "[2, N, 3]")),
         Accepts("gru(4, reset = before)", ("[N, T = 5, 3]",), "[N, T, 4]"),
+        Accepts("gru(4, layers = 2, h0 = h0, lengths = n)", ("[N, T = 5, 3]", "[2, N, 4]", "int64 [N]"), "[N, T, 4]"),
+        Accepts(
+            "gru(3, bidirectional = true, states = true, reset = before, lengths = n)",
+            ("[N, T = 4, 5]", "int64 [N]"),
+            ("[N, T, 6]", "[2, N, 3]"),
+        ),
         Accepts(
             "gru(3, layers = 2, bidirectional = true, states = true, reset = before, h0 = h0)",
             ("[N, T = 3, 5]", "[4, N, 3]"),
@@ -259,7 +307,13 @@ class Gru(_Recurrent):
             return super().torch(site)
         (into, hidden), named = self._module_arguments(site)
         own = module(RESET_BEFORE, into, hidden, **named)
-        return Torch(own, None if self.states else Item(_applied(site), 0), (RESET_BEFORE,))
+        return Torch(own, self._applied(site) if self.states else Item(self._applied(site), 0), (RESET_BEFORE,))
+
+    def _applied(self, site: Site) -> Call:
+        """The subclass takes the lengths itself, behind the state."""
+        if self.reset == "after" or not self.lengths:
+            return super()._applied(site)
+        return call(Self(), In(), *((In(1), In(2)) if self.h0 else (None, In(1))))
 
 
 @final
@@ -269,7 +323,8 @@ class Lstm(_Recurrent):
 
     Input `[N, T, C]` with any number of steps, output `[N, T, directions * hidden]`. With `states` there are two further
     outputs, `h` and `c`, each `[layers * directions, N, hidden]` with the batch second as in torch: the states of every
-    layer at the last step (for the way back the first). Initial states are given both or neither.
+    layer at the last step (for the way back the first). Initial states are given both or neither; `lengths` as in
+    `rnn`.
     `y, h, c = x -> lstm(64, states = true)`, or `f = x -> lstm(64, states = true)` with `f.y`, `f.h`, `f.c`.
 
     proj: h is multiplied by a matrix of so many rows; that is what is put out and fed back (h has `proj` features then, c
@@ -283,7 +338,7 @@ class Lstm(_Recurrent):
     NAME: ClassVar[str] = "lstm"
     KIND: ClassVar[str] = "LSTM"
     SCALE: ClassVar[float] = 1.0
-    TENSOR_ARGUMENTS: ClassVar[tuple[str, ...]] = ("h0", "c0")
+    TENSOR_ARGUMENTS: ClassVar[tuple[str, ...]] = ("h0", "c0", "lengths")
     OUTPUTS: ClassVar[tuple[str, ...]] = ("y", "h", "c")
     EXAMPLES: ClassVar[tuple[Accepts | Rejects, ...]] = (
         Accepts("lstm(6)", ("[N, T = 5, 4]",), "[N, T, 6]", "nn.LSTM(4, 6, batch_first=True)"),
@@ -294,6 +349,11 @@ class Lstm(_Recurrent):
             "lstm(4, proj = 3, layers = 2, bidirectional = true, states = true, h0 = h0, c0 = c0)",
             ("[N, T = 4, 5]", "[4, N, 3]", "[4, N, 4]"),
             ("[N, T, 6]", "[4, N, 3]", "[4, N, 4]"),
+        ),
+        Accepts(
+            "lstm(4, proj = 3, bidirectional = true, states = true, h0 = h0, c0 = c0, lengths = n)",
+            ("[N, T = 4, 5]", "[2, N, 3]", "[2, N, 4]", "int64 [N]"),
+            ("[N, T, 6]", "[2, N, 3]", "[2, N, 4]"),
         ),
         Rejects("lstm(3, proj = 3)", ("[N, T, 4]",), "NS310"),
         Rejects("lstm(3, dropout = 1.5)", ("[N, T, 4]",), "NS310"),
@@ -325,5 +385,5 @@ class Lstm(_Recurrent):
         (into, hidden), named = self._module_arguments(site)
         own = module("nn.LSTM", into, hidden, **named, **({"proj_size": self.proj} if self.proj else {}))
         if self.states:
-            return Torch(own, call(UNPACKED, _applied(site)), (UNPACKED,))
-        return Torch(own, Item(_applied(site), 0))
+            return Torch(own, call(UNPACKED, self._applied(site)), (UNPACKED, *self._supports()))
+        return Torch(own, Item(self._applied(site), 0), self._supports())

@@ -53,6 +53,8 @@ class _Interpolation(Operator):
         grids = self._grids(inputs)
         for grid in grids:
             need.at_least(grid.length, 1, f"`{self.NAME}` leaves nothing of axis {grid.axis}")
+        if self._how()[2] and not grids[0].still:
+            need.at_least(grids[1].length, 2, "torch's antialiasing gives wrong numbers for a width of 1")
         return inputs[0].with_shape((*inputs[0].shape[:2], *(g.length for g in grids)))
 
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> tuple[Reach, ...]:
@@ -116,7 +118,8 @@ class Resize(_Interpolation):
         adaptive average pooling).
     align_corners: whether the centres of the corner pixels stay, rather than the edges of the picture; not for `nearest`,
         `nearest_exact` and `area`.
-    antialias: whether to widen the filter when shrinking; `bilinear` and `bicubic` only.
+    antialias: whether to widen the filter when shrinking; `bilinear` and `bicubic` only. The new width must be 2 at least
+        where the height changes too: torch's kernel mixes up rows and columns for a width of 1.
 
     PyTorch: `F.interpolate`. ONNX: Resize (asymmetric and floor, half_pixel and round_prefer_ceil, half_pixel or
     align_corners with cubic coefficient -0.75, or -0.5 with antialiasing), by scales where a factor was given, else to
@@ -171,6 +174,7 @@ class Resize(_Interpolation):
         Rejects("resize(2, mode = bicubic)", ("[N, 3, L]",), "NS310"),
         Rejects("resize(2, align_corners = true)", ("[N, 3, H, W]",), "NS310"),
         Rejects("resize(2, antialias = true)", ("[N, 3, H, W]",), "NS310"),
+        Rejects("resize(size = (9, 1), mode = bilinear, antialias = true)", ("[N, 3, 4, 5]",), "NS402"),
         Rejects("resize(2)", ("[N, 3]",), "NS401"),
         Rejects("resize(2)", ("int64 [N, 3, H, W]",), "NS403"),
         Rejects("resize(like = y)", ("[N, 3, 8, 8]", "[N, 3, 8]"), "NS401"),

@@ -1,8 +1,8 @@
-"""Pictures read at places that a tensor says."""
+"""Pictures and volumes read at places that a tensor says."""
 
 from typing import ClassVar, Literal, final
 
-from netspec.op import Accepts, Needs, Operator, Reject, Rejects, Site
+from netspec.op import Accepts, Limitation, Needs, Operator, Reject, Rejects, Site
 from netspec.ops._arguments import changed
 from netspec.ops._inputs import require_floats, require_rank
 from netspec.reach import All, Reach, Same
@@ -19,18 +19,20 @@ class GridSample(Operator):
     position (i, j) takes its numbers from; -1 and 1 are the borders of the picture (Jaderberg et al., "Spatial
     Transformer Networks", arXiv:1506.02025).
 
-    Inputs `[N, C, H, W]` and `[N, h, w, 2]`, output `[N, C, h, w]`.
+    Inputs `[N, C, H, W]` and `[N, h, w, 2]`, output `[N, C, h, w]`; or a volume `[N, C, D, H, W]` and `[N, d, h, w, 3]`, of
+    whose places the third number is the slice, output `[N, C, d, h, w]`.
 
-    mode: how neighbours are weighed: bilinear, nearest or bicubic.
+    mode: how neighbours are weighed: bilinear (of a volume all eight), nearest, or bicubic (of pictures).
     padding_mode: what stands outside of the picture: zeros, its border, or its reflection.
     align_corners: whether -1 and 1 are the centres of the outermost elements, rather than their outer edges.
 
-    PyTorch: `F.grid_sample`. ONNX: GridSample.
+    PyTorch: `F.grid_sample`. ONNX: GridSample; of volumes from opset 20 on.
     """
 
     NAME: ClassVar[str] = "grid_sample"
     FAMILY: ClassVar[str] = "upsample"
     ARITY: ClassVar[int | tuple[int, int | None]] = 2
+    LIMITATIONS: ClassVar[tuple[Limitation, ...]] = (Limitation("onnx", "volumes below opset 20", "GridSample takes pictures alone there"),)
     EXAMPLES: ClassVar[tuple[Accepts | Rejects, ...]] = (
         Accepts("grid_sample", ("[N, 3, H = 6, W = 7]", "[N, A = 4, B = 5, 2]"), "[N, 3, A, B]"),
         Accepts("grid_sample(align_corners = true)", ("[N, C = 2, H, W]", "[N, H, W, 2]"), "[N, C, H, W]"),
@@ -40,10 +42,16 @@ class GridSample(Operator):
         Accepts("grid_sample(bicubic)", ("[N, 3, 6, 7]", "[N, 4, 5, 2]"), "[N, 3, 4, 5]"),
         Accepts("grid_sample(bicubic, padding_mode = border)", ("[N, 3, 6, 7]", "[N, 4, 5, 2]"), "[N, 3, 4, 5]"),
         Accepts("grid_sample(bicubic, reflection, align_corners = true)", ("[N, 3, 6, 7]", "[N, 4, 5, 2]"), "[N, 3, 4, 5]"),
+        Accepts("grid_sample", ("[N, 2, D = 3, H = 4, W = 5]", "[N, A = 2, B = 3, C = 4, 3]"), "[N, 2, A, B, C]"),
+        Accepts("grid_sample(nearest, reflection)", ("[N, 2, 3, 4, 5]", "[N, 2, 3, 4, 3]"), "[N, 2, 2, 3, 4]"),
+        Accepts("grid_sample(padding_mode = border, align_corners = true)", ("[N, 2, 3, 4, 5]", "[N, 2, 3, 4, 3]"), "[N, 2, 2, 3, 4]"),
         Rejects("grid_sample", ("[N, 3, H, W]", "[N, H, W, 3]"), "NS412"),
         Rejects("grid_sample", ("[2, 3, H, W]", "[3, H, W, 2]"), "NS412"),
         Rejects("grid_sample", ("[N, 3, H, W]", "[N, H, 2]"), "NS401"),
-        Rejects("grid_sample", ("[N, 3, D, H, W]", "[N, D, H, W, 3]"), "NS401"),
+        Rejects("grid_sample", ("[N, 3, D, H, W]", "[N, H, W, 2]"), "NS401"),
+        Rejects("grid_sample", ("[N, 3, D, H, W]", "[N, D, H, W, 2]"), "NS412"),
+        Rejects("grid_sample(bicubic)", ("[N, 3, D, H, W]", "[N, D, H, W, 3]"), "NS310"),
+        Rejects("grid_sample", ("[N, 3, L]", "[N, L, 1]"), "NS401"),
         Rejects("grid_sample", ("[N, 3, H, W]", "int64 [N, H, W, 2]"), "NS403"),
         Rejects("grid_sample", ("[N, 3, H, W]", "float64 [N, H, W, 2]"), "NS403"),
         Rejects("grid_sample(trilinear)", ("[N, 3, H, W]", "[N, H, W, 2]"), "NS310"),
@@ -57,17 +65,21 @@ class GridSample(Operator):
         """The channels of the picture at the places of the grid."""
         x, grid = inputs
         require_floats(self.NAME, x, grid)
-        for number, (tensor, shape) in enumerate(((x, "[N, C, H, W]"), (grid, "[N, h, w, 2]"))):
-            require_rank(self.NAME, tensor, 4, 4, input=number, help=shape)
+        require_rank(self.NAME, x, 4, 5, input=0, help="[N, C, H, W] or [N, C, D, H, W]")
+        require_rank(self.NAME, grid, x.rank, x.rank, input=1, help="[N, h, w, 2]" if x.rank == 4 else "[N, d, h, w, 3]")
+        if x.rank == 5 and self.mode == "bicubic":
+            raise Reject("NS310", "`bicubic` is for pictures, and not for volumes", argument="mode", help="mode = bilinear")
         if grid.dtype != x.dtype:
             raise Reject("NS403", f"picture and grid are of one element type, not {x.dtype} and {grid.dtype}", input=1)
         need.equal(x.shape[0], grid.shape[0], "picture and grid differ in the number of examples")
-        need.equal(grid.shape[3], 2, "a place has a column and a row")
-        return x.with_shape((*x.shape[:2], *grid.shape[1:3]))
+        numbers = "a place has a column and a row" if x.rank == 4 else "a place has a column, a row and a slice"
+        need.equal(grid.shape[-1], x.rank - 2, numbers)
+        return x.with_shape((*x.shape[:2], *grid.shape[1:-1]))
 
     def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> tuple[Reach, ...]:
         """Anything of the picture, for the grid decides; its own place of the grid."""
-        return (Reach(((Same(0), Same(1), All(2), All(3)), (Same(0), None, Same(1), Same(2)))),)
+        axes = range(2, inputs[0].rank)
+        return (Reach(((Same(0), Same(1), *map(All, axes)), (Same(0), None, *(Same(a - 1) for a in axes)))),)
 
     def torch(self, site: Site) -> Torch:
         """`F.grid_sample(x, grid, align_corners=False)`: torch warns where that is left out."""
@@ -76,5 +88,7 @@ class GridSample(Operator):
 
     def onnx(self, site: Site) -> OnnxTerm:
         """GridSample."""
+        if site.input.rank == 5 and site.opset < 20:
+            raise Reject("NS704", "GridSample takes volumes from opset 20 on", help="opset 20 or newer")
         mode = self.mode if site.opset < 20 else _NEW_NAMES[self.mode]
         return op("GridSample", In(0), In(1), mode=mode, padding_mode=self.padding_mode, align_corners=int(self.align_corners))

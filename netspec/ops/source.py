@@ -1,10 +1,10 @@
-"""Tensors that come from nowhere: stored, written, or made of indices; and the operator that does nothing."""
+"""Tensors that come from nowhere: learnt, stored, written, or made of indices; and the operator that does nothing."""
 
 from typing import Annotated, Any, ClassVar, Literal, final
 
 from pydantic import BeforeValidator, Field
 
-from netspec.op import ZEROS, Accepts, Needs, Operator, Reject, Rejects, Site, Weight
+from netspec.op import ZEROS, Accepts, Needs, Operator, Reject, Rejects, Site, Weight, initializer
 from netspec.ops._elements import converted
 from netspec.ops._inputs import FLOATS, INTEGERS
 from netspec.reach import Reach, Same
@@ -149,8 +149,113 @@ class Constant(Operator):
 
     def onnx(self, site: Site) -> OnnxTerm:
         """The constant itself."""
-        kind = float if self.dtype in FLOATS else bool if self.dtype == "bool" else int
-        return Const(self.dtype, site.output.shape, tuple(kind(v) for v in _flat(self.value)))  # type: ignore[arg-type]
+        return Const(self.dtype, site.output.shape, _flat(_elements(self.value, self.dtype)))  # type: ignore[arg-type]
+
+
+_GRID = Support(
+    "grid",
+    '''def grid(start: int, sizes: tuple[int, ...], steps: tuple[int, ...]) -> Tensor:
+    """`start`, plus a step for every unit along each axis of a grid of these sizes; flat, in row-major order."""
+    found = torch.tensor([start])
+    for size, step in zip(sizes, steps):
+        found = (found[:, None] + step * torch.arange(size)).flatten()
+    return found
+''',
+)
+
+_NUMBERS = Support(
+    "numbers",
+    '''def numbers(dtype: str, text: str, *shape: int) -> Tensor:
+    """The numbers that a text holds, of this element type, in this shape."""
+    values = torch.tensor([float(word) for word in text.split()], dtype=torch.float64)
+    return values.to(getattr(torch, dtype)).reshape(shape)
+''',
+)
+
+#: buffers of no more numbers are written as Python's tuples
+_FEW = 16
+
+
+@final
+class Buffer(Operator):
+    """A fixed tensor that is stored: not learnt, but part of the state dict, so that a checkpoint brings its values.
+
+    Its tensor carries the label alone (`relative_position_index`). Until a checkpoint is loaded it has the values that are
+    written. What need not be stored is a `constant`.
+
+    value: a number, or nested lists of numbers, equally long on every level; `[i * i for i in 0..9]` is one, too.
+    dtype: float32, int64 or bool.
+
+    PyTorch: `nn.Buffer`. ONNX: an initializer.
+    """
+
+    NAME: ClassVar[str] = "buffer"
+    FAMILY: ClassVar[str] = "io"
+    ARITY: ClassVar[int | tuple[int, int | None]] = 0
+    EXAMPLES: ClassVar[tuple[Accepts | Rejects, ...]] = (
+        Accepts("buffer(0.5)", (), "[]"),
+        Accepts("buffer([[1, 0, -1], [2, 0, -2]])", (), "[2, 3]"),
+        Accepts("buffer([[3, 2, 1, 0], [7, 6, 5, 4]], dtype = int64)", (), "int64 [2, 4]"),
+        Accepts("buffer([true, false], dtype = bool)", (), "bool [2]"),
+        Accepts(f"buffer({[10 * i + j for i in range(3, 0, -1) for j in range(6)]}, dtype = int64)", (), "int64 [18]"),
+        Accepts(f"buffer({[[i * i, -i] for i in range(9)]})", (), "[9, 2]"),
+        Rejects("buffer([[1, 2], [3]])", (), "NS310"),
+        Rejects("buffer([])", (), "NS310"),
+        Rejects("buffer([0.5], dtype = int64)", (), "NS310"),
+    )
+
+    value: Annotated[Any, BeforeValidator(_as_tuples)]
+    dtype: Literal["float32", "int64", "bool"] = "float32"
+
+    def shape(self, inputs: tuple[TensorType, ...], need: Needs) -> TensorType:
+        """As deep as the lists are nested."""
+        return Constant.model_construct(value=self.value, dtype=self.dtype).shape(inputs, need)
+
+    def params(self, inputs: tuple[TensorType, ...]) -> tuple[Weight, ...]:
+        """The tensor itself; its local name is empty."""
+        start = initializer("values", values=_flat(self.value))
+        return (Weight("", _measure(self.value), start, dtype=self.dtype, trainable=False, role="buffer"),)
+
+    def reach(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> tuple[Reach, ...]:
+        """There is no input."""
+        return (Reach(()),)
+
+    def torch(self, site: Site) -> Torch:
+        """`self.label`, an `nn.Buffer`; of many numbers as a grid, if they lie on one, or else as a text."""
+        shape, flat = _measure(self.value), _flat(self.value)
+        if len(flat) <= _FEW:
+            return Torch(module("nn.Buffer", call("torch.tensor", _elements(self.value, self.dtype))), Own(""), owns=True)
+        found = _on_grid(flat) if self.dtype == "int64" else None
+        if found is not None:
+            values = call(_GRID, *found)
+            return Torch(module("nn.Buffer", values if len(shape) == 1 else Method(values, "reshape", shape)), Own(""), (_GRID,), owns=True)
+        text = " ".join(f"{v:.9g}" if self.dtype == "float32" else str(int(v)) for v in flat)
+        return Torch(module("nn.Buffer", call(_NUMBERS, self.dtype, text, *shape)), Own(""), (_NUMBERS,), owns=True)
+
+    def onnx(self, site: Site) -> OnnxTerm:
+        """The initializer."""
+        return Own("")
+
+
+def _elements(value: Any, dtype: str) -> Any:
+    """Nested tuples of numbers that Python takes for this type."""
+    if isinstance(value, tuple):
+        return tuple(_elements(v, dtype) for v in value)
+    return float(value) if dtype in FLOATS else bool(value) if dtype == "bool" else int(value)
+
+
+def _on_grid(values: tuple[int, ...]) -> tuple[int, tuple[int, ...], tuple[int, ...]] | None:
+    """The start, sizes and steps of a grid on which numbers lie in row-major order; None where they do not."""
+    first, sizes, steps = values[0], [], []
+    while len(values) > 1:
+        step = values[1] - values[0]
+        size = next((i for i in range(2, len(values)) if values[i] - values[i - 1] != step), len(values))
+        if any(v != values[i - i % size] + i % size * step for i, v in enumerate(values)):
+            return None
+        values = values[::size]
+        sizes.insert(0, size)
+        steps.insert(0, step)
+    return first, tuple(sizes), tuple(steps)
 
 
 @final

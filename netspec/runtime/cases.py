@@ -19,6 +19,10 @@ MODERATE = 64
 CHARACTERS = ("normal", "negative", "large mean", "equal", "tiny", "halves", "zeros")
 
 
+#: operators that say which of two numbers is larger
+_COMPARISONS = frozenset({"less", "less_equal", "greater", "greater_equal"})
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """One trial: the values of all open sizes, and the character of the inputs."""
@@ -39,7 +43,7 @@ def accepts(graph: Graph, sizes: dict[str, int]) -> bool:
     return all(evaluate(s, sizes) > 0 for v in graph.values for s in v.shape if not isinstance(s, int))
 
 
-def size_cases(graph: Graph, count: int = 3, batches: tuple[int, ...] = (1, 2, 5)) -> list[dict[str, int]]:
+def size_cases(graph: Graph, count: int = 3, batches: tuple[int, ...] = (1, 3, 2)) -> list[dict[str, int]]:
     """Up to `count` assignments of the open sizes that the network accepts, each with another batch.
 
     The first is of moderate size, large enough for every tap of a kernel to meet the input; then the smallest that are
@@ -96,15 +100,53 @@ def inputs(graph: Graph, sizes: dict[str, int], character: str, seed: int = 0) -
     for port in graph.inputs:
         value = graph.values[port.value]
         shape = tuple(s if isinstance(s, int) else evaluate(s, sizes) for s in value.shape)
-        made[port.name] = _array(rng, shape, value.dtype, character, _vocabulary(graph, port.value))
+        least, below = _range(graph, port.value, sizes)
+        made[port.name] = _array(rng, shape, value.dtype, character, below - least)
+        if least:
+            made[port.name] += least
     return made
 
 
-def _vocabulary(graph: Graph, value: int) -> int:
-    """How large the entries of an integer input may be: the smallest table that it indexes."""
-    counts = [n.op.count for n in graph.nodes if value in n.inputs and hasattr(n.op, "count")]
-    counts += [n.op.classes for n in graph.nodes if value in n.inputs and hasattr(n.op, "classes")]
-    return min(counts, default=2)
+def _range(graph: Graph, value: int, sizes: dict[str, int]) -> tuple[int, int]:
+    """The least entry of an integer input, and one more than the largest: lengths of sequences are 1 to as long as those are."""
+    moved = _moved(graph, value)
+    for node in graph.nodes:
+        if moved.intersection(node.inputs[-1:]) and getattr(node.op, "lengths", False):
+            return 1, 1 + evaluate(graph.values[node.inputs[0]].shape[1], sizes)
+    return 0, _vocabulary(graph, moved) or _compared(graph, moved, sizes) or 2
+
+
+def _compared(graph: Graph, values: set[int], sizes: dict[str, int]) -> int:
+    """One more than the longest axis of what an input is compared with, for it may be a number of positions; or 0."""
+    others = [i for n in graph.nodes if n.op.NAME in _COMPARISONS and values.intersection(n.inputs) for i in n.inputs if i not in values]
+    return max((1 + evaluate(s, sizes) for i in others for s in graph.values[i].shape), default=0)
+
+
+def _moved(graph: Graph, value: int) -> set[int]:
+    """A value, and those that hold its entries in other shapes and places."""
+    found = {value}
+    for node in graph.nodes:
+        if node.op.FAMILY == "reshape" and node.inputs[0] in found:
+            found.update(node.outputs)
+    return found
+
+
+def _vocabulary(graph: Graph, values: set[int]) -> int:
+    """How large the entries of an integer input may be: the smallest table that it indexes; or 0."""
+    readers = [n.op for n in graph.nodes if values.intersection(n.inputs) and n.op.FAMILY != "reshape"]
+    counts = [getattr(op, field) for op in readers for field in ("count", "classes") if hasattr(op, field)]
+    return min((*counts, *_scanned_vocabularies(graph, values)), default=0)
+
+
+def _scanned_vocabularies(graph: Graph, values: set[int]) -> Iterator[int]:
+    """The same of the bodies that take it."""
+    for node in graph.nodes:
+        if node.body is not None and values.intersection(node.inputs):
+            body = graph.bodies[node.body]
+            inside = [_moved(body, port.value) for number, port in zip(node.inputs, body.inputs) if number in values]
+            found = _vocabulary(body, set().union(*inside))
+            if found:
+                yield found
 
 
 def _array(rng: "np.random.Generator", shape: tuple[int, ...], dtype: str, character: str, vocabulary: int) -> "np.ndarray":
@@ -142,6 +184,10 @@ class Revealing:
 
         import numpy as np
 
+        if tensor.role == "buffer":
+            from netspec.backends.weights import generate
+
+            return generate(tensor, self.seed)
         rng = np.random.default_rng([self.seed, zlib.crc32(tensor.name.encode())])
         if tensor.role == "counter":
             return np.asarray(rng.integers(1, 100, tensor.shape), tensor.dtype)

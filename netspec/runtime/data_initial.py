@@ -139,6 +139,8 @@ class _Run:
         for index, node in enumerate(self.graph.nodes):
             feed = [values[number] for number in node.inputs]
             outputs = self._scaled(node, feed) if node.op.NAME in LAYERS else self._run(node, feed)
+            if node.body is not None:
+                self._left(node, outputs[0])
             values.update(zip(node.outputs, outputs))
             for number in {*node.inputs, *node.outputs}:
                 if self.last.get(number, -1) <= index:
@@ -166,6 +168,12 @@ class _Run:
         self.done.update(node.weights)
         self.found.layers.append(Scaled(node.name, before, self._measure(node, outputs[0]), steps, note))
         return outputs
+
+    def _left(self, node: Node, output: np.ndarray) -> None:
+        """Note that what runs step after step is not scaled: each step's output is the next one's input."""
+        found = self._measure(node, output)
+        self.varied += found > 0
+        self.found.layers.append(Scaled(node.name, found, found, 0, "its layers run at every step, and start as the spec says"))
 
     def _measure(self, node: Node, output: np.ndarray) -> float:
         """The variance of the whole output, or the mean over channels of theirs."""

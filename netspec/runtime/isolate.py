@@ -14,7 +14,7 @@ LABEL = "layer"
 def isolate(graph: g.Graph, node: g.Node, sizes: dict[str, int]) -> g.Graph:
     """The node alone. Its inputs' open sizes become fresh names, so that one build serves all sizes; an operator that holds
     open sizes itself (`reshape`), or that only works out for related ones, is built for `sizes` instead. Its stored tensors are
-    called `layer.weight` and so on."""
+    called `layer.weight` and so on; a node with a body keeps its label, which is part of those in the body."""
     types = graph.types(node.inputs)
     if not any(_holds_size(getattr(node.op, name)) for name in type(node.op).model_fields):
         try:
@@ -58,17 +58,19 @@ def _alone(graph: g.Graph, node: g.Node, operator: object, types: tuple[TensorTy
     values += [g.Value.trusted(name=f"y{i}", hint=f"y{i}", dtype=t.dtype, shape=t.shape) for i, t in enumerate(outputs)]
     ins = tuple(g.Port.trusted(name=f"x{i}", value=i, origin=None) for i in range(count))
     outs = tuple(g.Port.trusted(name=f"y{i}", value=count + i, origin=None) for i in range(len(outputs)))
-    weights = tuple(_renamed(graph.weights[w]) for w in node.weights)
+    stored = tuple(graph.weights[w] for w in node.weights)
+    bodies = () if node.body is None else (graph.bodies[node.body],)
+    label, weights = (node.label, stored) if bodies else (LABEL, tuple(map(_renamed, stored)))
     alone = g.Node.trusted(
-        name=LABEL, label=LABEL, op=operator, inputs=tuple(range(count)), outputs=tuple(range(count, len(values))),
-        weights=tuple(range(len(weights))), frame=0, origin=node.origin,
+        name=label, label=label, op=operator, inputs=tuple(range(count)), outputs=tuple(range(count, len(values))),
+        weights=tuple(range(len(weights))), frame=0, origin=node.origin, body=0 if bodies else None,
     )  # fmt: skip
     scope = g.Scope.trusted(label="", path="", parent=None, kind="net", definition="one", arguments=(), doc="", origin=None)
     return g.Graph.trusted(
         format="netspec.graph", version=1, name="one", doc="", arguments=(), source="", digest="",
         sizes=tuple(g.OpenSize.trusted(name=n, typical=t) for n, t in typical.items()), inputs=ins, outputs=outs,
         values=tuple(values), nodes=(alone,), weights=weights, scopes=(scope,),
-        frames=(g.Frame.trusted(scope=0, parent=None, inputs=ins, outputs=outs, origin=None),), requirements=(),
+        frames=(g.Frame.trusted(scope=0, parent=None, inputs=ins, outputs=outs, origin=None),), requirements=(), bodies=bodies,
     )  # fmt: skip
 
 

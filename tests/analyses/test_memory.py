@@ -213,8 +213,8 @@ class Kept:
 def test_what_each_operator_keeps_is_what_autograd_saves(name: str) -> None:
     pytest.importorskip("torch")
     for example in ops.lookup(name).EXAMPLES:
-        if isinstance(example, Accepts) and example.call not in UNUSUAL:
-            _compare(example)
+        if isinstance(example, Accepts) and example.call not in UNUSUAL and "lengths = " not in example.call:
+            _compare(example)  # of packed sequences torch keeps what their lengths ask for, which only the data knows
 
 
 #: batches of one value, which do not train; sizes inside of arguments, which `closed` does not reach; parameters alone
@@ -223,7 +223,8 @@ UNUSUAL = frozenset({
     "crop(size = (4, W - 2), offset = (0, 1))", "reshape((N, 2, 8))", "reshape((N, -1, 4))", "reshape((N, T, 2, -1))",
     "reshape((N, 2, -1))", "reshape((N, T // 2, 2, -1))", "expand((N, N, 8))", "split((1, T - 1), axis = -2)", "slice(stop = T // 2)",
     "select(T // 2)", "add(left = W)", "div(T)", "param((1, 197, 768))", "param(())",
-    "where(left = T, right = 0)", "roll(T // 2)", "less_equal(T)",
+    "where(left = T, right = 0)", "roll(T // 2)", "less_equal(T)", "remainder(T)", "floor_divide(T)", "tile((1, 1, T))",
+    "triu(S - T + 1)",
 })  # fmt: skip
 
 

@@ -68,6 +68,41 @@ def test_zoo(netspec: Command) -> None:
     assert again.status == 2 and "NS019" in again.err
 
 
+def test_zoo_lists_parameters_cost_input_and_paper(netspec: Command) -> None:
+    rows = {row["spec"]: row for row in netspec("zoo", "--format", "json").data}
+    assert rows["zoo.resnet:resnet50"] == {
+        "spec": "zoo.resnet:resnet50",
+        "parameters": 25_557_032,
+        "macs": 4_089_184_256,
+        "input": "[N, 3, H = 224, W = 224]",
+        "source": 'He, Zhang, Ren, Sun, "Deep residual learning for image recognition", CVPR 2016',
+    }
+    text = netspec("zoo").out
+    assert "  resnet50 " in text and "25,557,032" in text and "4.09 G" in text and f"{len(rows)} nets." in text
+
+
+def test_zoo_finds_the_family_of_a_net(netspec: Command) -> None:
+    assert "net resnet50" in netspec("zoo", "resnet50").out
+    missing = netspec("zoo", "resnet:resnet51")
+    assert missing.status == 2 and "did you mean `resnet5" in missing.err
+    assert netspec("zoo", "resnet50", "--copy").status == 0 and Path("resnet.net").exists()
+    assert [row["spec"] for row in netspec("zoo", "lenet", "--format", "json").data["nets"]] == ["zoo.lenet:lenet5"]
+    assert netspec("zoo", "--copy").status == 2
+
+
+def test_what_the_zoo_lists_is_what_ships() -> None:
+    """Of every family: the stored row is what compiling gives. (`python -m netspec.cli.zoo_index` writes it anew.)"""
+    from netspec.cli import zoo_index
+
+    stored = zoo_index._stored()
+    names = sorted(p.stem for p in Path(zoo_index.data_path("specs")).glob("*.net"))
+    assert sorted(stored) == names
+    for name in names:
+        fresh = zoo_index._compiled(name, zoo_index._digest(name))
+        assert {"digest": fresh.digest, "source": fresh.source, "rows": fresh.rows} == stored[name], name
+        assert fresh.rows and all(row["source"] for row in fresh.rows), name
+
+
 # ---------------------------------------------------------------------------------------------------------- files
 def test_new(netspec: Command) -> None:
     assert netspec("new", "tiny").status == 0

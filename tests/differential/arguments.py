@@ -172,7 +172,14 @@ DRAWERS: dict[str, Callable[[Draw], object]] = {
     "unsqueeze.axis": lambda d: d.axis(1, new=1),
     "stack.axis": lambda d: d.axis(1, new=1),
     "pad.axis": lambda d: d.rng.choice([d.axis(1), "none"]),
-    **{f"{name}.axis": lambda d: d.axes() for name in ("mean", "sum", "max", "min", "prod", "logsumexp")},
+    **{
+        f"{name}.axis": lambda d: d.axes()
+        for name in ("mean", "sum", "max", "min", "prod", "logsumexp", "var", "std", "vector_norm", "any", "all", "flip")
+    },
+    "repeats": lambda d: d.number(3, 3),
+    "tile.repeats": lambda d: "(" + ", ".join(str(d.number(2, 2)) for _ in range(d.rank)) + ",)",
+    "diagonal": lambda d: d.rng.choice((-1, 0, 2)),
+    "correction": lambda d: d.rng.choice((0, 1)),
     "negative_slope": lambda d: d.real(0.1, 0.3, 0.0),
     "threshold": lambda d: d.real(0.5, -0.25, 20.0),
     "value": lambda d: d.real(0.0, -3.0, 0.5),
@@ -209,6 +216,7 @@ EXCLUSIVE = ({"scale", "size"}, {"amount", "size"}, {"amount", "offset"}, {"righ
 #: those of which one is needed, though none is by itself
 CHOICES = {"resize": ("scale", "size"), "crop": ("amount", "size"), "clamp": ("min", "max")}
 CHOICES |= {name: ("right", "left") for name in ("add", "sub", "mul", "div", "pow")}
+CHOICES |= {"remainder": ("right",), "floor_divide": ("right",)}
 
 
 def call(name: str, rng: random.Random, coverage: Counter[tuple[str, str]], type_: TensorType, typical: dict[str, int]) -> str:

@@ -45,7 +45,7 @@ def test_the_generator_reaches_every_operator() -> None:
     made, coverage = networks()
     within = {name for name in ops.names() if name in MERGES or ops.lookup(name).ARITY in (1, (1, 2), (1, None))}
     reached = {name for name in within if coverage.operators[name]}
-    assert len(reached) >= 0.8 * len(within), sorted(within - reached)
+    assert len(reached) >= 0.75 * len(within), sorted(within - reached)
     assert coverage.kept > coverage.refused and len(coverage.statements) >= 14
 
 

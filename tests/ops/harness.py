@@ -27,6 +27,7 @@ __all__ = [
     "Data",
     "Refused",
     "accept",
+    "at_full_length",
     "build",
     "environment",
     "onnx_model",
@@ -238,6 +239,13 @@ def random_data(case: Case, env: Mapping[str, int], seed: int = 0) -> Data:
     return Data(tuple(_random_array(case, t, env, rng) for t in case.inputs), weights)
 
 
+def at_full_length(case: Case, data: Data) -> tuple[np.ndarray, ...]:
+    """The arrays that go in, each sequence as long as it may be where it has a length of its own."""
+    if not getattr(case.operator, "lengths", False):
+        return data.arrays
+    return (*data.arrays[:-1], np.full_like(data.arrays[-1], data.arrays[0].shape[1]))
+
+
 def random_weight(weight: Weight, rng: np.random.Generator) -> np.ndarray:
     """A stored tensor: variances in [0.01, 3], scales in ±[0.5, 2], means and biases around zero, weights by fan."""
     shape: Any = weight.shape
@@ -257,5 +265,7 @@ def _random_array(case: Case, kind: TensorType, env: Mapping[str, int], rng: np.
         return rng.random(shape) < 0.5
     if kind.dtype.startswith("float"):
         return rng.normal(0.1, 1.2, shape).astype(kind.dtype)
+    if getattr(case.operator, "lengths", False):
+        return rng.integers(1, 1 + evaluate(case.inputs[0].shape[1], env), shape).astype(kind.dtype)
     classes = getattr(case.operator, "classes", None) or (case.weights[0].shape[0] if case.weights else 10)
     return rng.integers(0, classes, shape).astype(kind.dtype)

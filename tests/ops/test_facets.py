@@ -15,7 +15,7 @@ from netspec.op import Accepts, Operator, Reject, Rejects
 from netspec.sizes.dim import evaluate
 from tests.ops.compare import disagreements
 from tests.ops.field import wrong_reach
-from tests.ops.harness import Case, Refused, accept, random_data, read_type
+from tests.ops.harness import Case, Refused, accept, at_full_length, random_data, read_type
 from tests.ops.onnx_terms import NEWEST
 from tests.ops.torch_terms import Runner, run_torch
 
@@ -105,7 +105,7 @@ def test_macs(cls: type[Operator], example: Accepts) -> None:
     if runner.module is not None:
         runner.module.eval()
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):  # of the fused kernels it counts those of GPUs
-        runner(*data.arrays)
+        runner(*at_full_length(case, data))
     if counter.get_total_flops():
         assert evaluate(case.operator.macs(case.inputs, case.outputs), env) == counter.get_total_flops() // 2
 

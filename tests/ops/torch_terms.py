@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from netspec.op import Operator, Site
 from netspec.sizes.dim import Dim, evaluate, names, show
 from netspec.sizes.tensor import TensorType
-from netspec.terms import Call, In, Infix, Item, Method, Module, Own, Self, Support, Torch
+from netspec.terms import Call, Device, In, Infix, Item, Method, Module, Own, Self, Support, Torch
 
 ROOTS: dict[str, Any] = {"torch": torch, "nn": nn, "F": F, "math": math, "Tensor": Tensor, "bool": bool, "len": len, "tuple": tuple}
 INFIX = {
@@ -72,7 +72,7 @@ class Runner:
         for support in self.term.supports:
             self._define(support)
         self.module: nn.Module | None = self._build(self.term)
-        self.owned: dict[str, Tensor] = {}
+        self.owned: dict[str, Tensor] = {"": self._value(self.term.module, (), {})} if self.term.owns and self.term.module else {}
         if self.module is not None and double:
             self.module.double()
         if weights is not None:
@@ -95,7 +95,7 @@ class Runner:
         return self.names[support.name]
 
     def _build(self, term: Torch) -> nn.Module | None:
-        return None if term.module is None else self._value(term.module, (), {})
+        return None if term.module is None or term.owns else self._value(term.module, (), {})
 
     def _load(self, weights: dict[str, Tensor]) -> None:
         if self.term.owns or (self.module is None and weights):
@@ -133,6 +133,8 @@ class Runner:
             return self._own(term.name)
         if isinstance(term, Self):
             return self.module
+        if isinstance(term, Device):
+            return "cpu"
         if isinstance(term, (Call, Module)):
             what = term.function if isinstance(term, Call) else term.cls
             function = self._define(what) if isinstance(what, Support) else self._find(what) if isinstance(what, str) else value(what)

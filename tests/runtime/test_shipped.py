@@ -1,4 +1,4 @@
-"""Every network that ships: PyTorch and onnxruntime agree, node by node and end to end, at three sizes and batches 1, 2, 5.
+"""Every network that ships: PyTorch and onnxruntime agree, node by node and end to end, at three sizes and batches 1, 3, 2.
 
 The small ones always; all of them where NETSPEC_LONG is set (half an hour).
 """
@@ -29,7 +29,7 @@ def test_pytorch_and_onnxruntime_agree(spec: str) -> None:
     verdict = verify(graph)
     assert verdict.ok, str(verdict)
     assert len(verdict.cases) == 3
-    assert [c.split(",")[0] for c in verdict.cases] == ["N = 1", "N = 2", "N = 5"]
+    assert [c.split(",")[0] for c in verdict.cases] == ["N = 1", "N = 3", "N = 2"]
 
 
 @pytest.mark.slow

@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from netspec.backends.weights import generate
+
 GOLDEN = Path(__file__).with_name("torchvision.json")
 
 FAMILY = {
@@ -80,7 +82,8 @@ def digest(tensors: Iterable[tuple[str, tuple[int, ...]]]) -> str:
 def fill(state: Mapping[str, Any], seed: int = 0, gain: float = 1.0) -> dict[str, np.ndarray]:
     """Weights for a state dict of these names and shapes that keep signals near unit size through any depth.
 
-    Every tensor differs from every other, so that two of them exchanged, or statistics left out, change the output.
+    Every tensor differs from every other, so that two of them exchanged, or statistics left out, change the output. Integers,
+    which mean something, stay what they are.
     """
     rng = np.random.Generator(np.random.PCG64(seed))
     filled = {}
@@ -88,6 +91,9 @@ def fill(state: Mapping[str, Any], seed: int = 0, gain: float = 1.0) -> dict[str
         shape = tuple(tensor.shape)
         if name.endswith("num_batches_tracked"):
             filled[name] = np.array(1, dtype=np.int64)
+            continue
+        if "int" in str(tensor.dtype):
+            filled[name] = tensor.numpy() if hasattr(tensor, "numpy") else generate(tensor, seed)
             continue
         noise = rng.random(shape) - 0.5
         if len(shape) > 1:

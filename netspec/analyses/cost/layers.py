@@ -14,11 +14,11 @@ from math import prod
 from typing import Any
 
 from netspec.analyses.cost.operations import Types, operations
-from netspec.analyses.cost.storage import Storages
-from netspec.analyses.cost.typed import Typed
+from netspec.analyses.cost.storage import Storages, storages
+from netspec.analyses.cost.typed import Typed, typed
 from netspec.graph import Graph, Node
 from netspec.record import record
-from netspec.sizes.dim import Size, evaluate, total
+from netspec.sizes.dim import Size, evaluate, product, substitute, total
 from netspec.sizes.tensor import DTYPES, TensorType, count
 
 
@@ -88,14 +88,14 @@ def sum_of_sizes(sizes: Iterable[Size]) -> Size:
     return total(size * times for size, times in often.items())
 
 
-def layer_costs(graph: Graph, typed: Typed, kept: Storages) -> list[LayerCost]:
+def layer_costs(graph: Graph, at: Typed, kept: Storages) -> list[LayerCost]:
     """The cost of each node at closed types."""
-    return [LayerCost(p, *costs) for p, costs in zip(own_parameters(graph), _costs(graph, typed, kept))]
+    return [LayerCost(p, *costs) for p, costs in zip(own_parameters(graph), _costs(graph, at, kept))]
 
 
-def expressions(graph: Graph, typed: Typed, kept: Storages) -> list[Expression]:
+def expressions(graph: Graph, at: Typed, kept: Storages) -> list[Expression]:
     """The cost of each node at open types. What is a look, and moves nothing, is so at the sizes of `kept`."""
-    return [Expression(p, *costs) for p, costs in zip(own_parameters(graph), _costs(graph, typed, kept))]
+    return [Expression(p, *costs) for p, costs in zip(own_parameters(graph), _costs(graph, at, kept))]
 
 
 def own_parameters(graph: Graph) -> list[int]:
@@ -109,26 +109,38 @@ def own_parameters(graph: Graph) -> list[int]:
     return found
 
 
-def _costs(graph: Graph, typed: Typed, kept: Storages) -> list[tuple[Any, ...]]:
+def _costs(graph: Graph, at: Typed, kept: Storages) -> list[tuple[Any, ...]]:
     """Multiply-accumulates, operations, bytes read and written of every node; those of one kind are worked out once."""
     known: dict[Any, tuple[Any, ...]] = {}
     found = []
-    for node, *key in zip(graph.nodes, typed.kinds, kept.view):
+    for node, *key in zip(graph.nodes, at.kinds, kept.view):
         costs = known.get(tuple(key))
         if costs is None:
-            inputs, outputs = (tuple(typed.types[v] for v in values) for values in (node.inputs, node.outputs))
+            inputs, outputs = (tuple(at.types[v] for v in values) for values in (node.inputs, node.outputs))
             costs = known[tuple(key)] = _cost(graph, node, inputs, outputs, kept.view[len(found)])
         found.append(costs)
     return found
 
 
 def _cost(graph: Graph, node: Node, inputs: Types, outputs: Types, view: bool) -> tuple[Any, ...]:
+    if node.body is not None:
+        return _steps(graph, node, inputs, outputs)
     macs, computed = node.op.macs(inputs, outputs), operations(node.op, inputs, outputs)
     if view or not inputs and node.op.FAMILY == "io":  # a look, or what is stored with the network
         return macs, computed, 0, 0
     distinct = dict(zip(node.inputs, inputs))
     read = total(map(tensor_bytes, list(distinct.values())[: len(distinct) - _for_size_alone(node, distinct)]))
     return macs, computed, read + _weights_read(graph, node, outputs), total(map(tensor_bytes, outputs))
+
+
+def _steps(graph: Graph, node: Node, inputs: Types, outputs: Types) -> tuple[Any, ...]:
+    """What a body costs, as often as it is run; and its results, written once more where they are stacked."""
+    body, op = graph.bodies[node.body], node.op  # type: ignore[index]
+    step = sum_of(expressions(body, typed(body), storages(body, typed(body, body.typical).types)))
+    times, sizes = op.length(inputs), op.sizes(inputs)
+    every = [product((times, substitute(size, sizes))) for size in (step.macs, step.operations, step.read, step.written)]
+    stacked = total(map(tensor_bytes, outputs[: op.step.stacked]))
+    return every[0], every[1], every[2] + stacked, every[3] + stacked
 
 
 def _for_size_alone(node: Node, distinct: dict[int, TensorType]) -> int:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import prod
 
+from netspec.analyses.cost.backward import kept_for_backward
 from netspec.analyses.cost.layers import sum_of_sizes, tensor_bytes
 from netspec.analyses.cost.liveness import Peak, peak, tasks_of
 from netspec.analyses.cost.schedule import best_order
 from netspec.analyses.cost.storage import Storages, storages
-from netspec.analyses.cost.training import kept_for_backward
 from netspec.analyses.cost.typed import Typed
 from netspec.graph import Graph
 from netspec.record import record

@@ -119,8 +119,9 @@ def _einsum(op: Any, x: Types, y: Types) -> Size:
 
 
 def _grid_sample(op: Any, x: Types, y: Types) -> Size:
-    """The weighted sum of 4 or 16 neighbours, as in an interpolation."""
-    return {"nearest": 0, "bilinear": 7, "bicubic": 31}[op.mode] * count(y[0])
+    """The weighted sum of 4, 8 or 16 neighbours, as in an interpolation."""
+    linear = 2 * 2 ** (x[0].rank - 2) - 1
+    return {"nearest": 0, "bilinear": linear, "bicubic": 31}[op.mode] * count(y[0])
 
 
 #: operations by operator
@@ -162,16 +163,22 @@ OPERATIONS: dict[str, Rule] = {
     "add": _output(1), "sub": _output(1), "mul": _output(1), "div": _output(1), "pow": _output(1),
     "maximum": _output(1), "minimum": _output(1), "clamp": _clamp,
     "neg": _output(1), "abs": _output(1), "exp": _output(1), "log": _output(1), "sqrt": _output(1),
-    "sin": _output(1), "cos": _output(1),
-    "mean": _input(1), "sum": _input(1), "max": _input(1), "min": _input(1), "prod": _input(1), "argmax": _input(1),
+    "sin": _output(1), "cos": _output(1), "tan": _output(1), "atan": _output(1), "erf": _output(1),
+    "rsqrt": _output(2), "reciprocal": _output(1), "floor": _output(1), "ceil": _output(1), "round": _output(1), "sign": _output(1),
+    "remainder": _output(1), "floor_divide": _output(1),
+    "mean": _input(1), "sum": _input(1), "max": _input(1), "min": _input(1), "prod": _input(1), "argmax": _input(1), "argmin": _input(1),
+    "any": _input(1), "all": _input(1),
+    "var": _input(4), "std": _input(4),  #        sum, difference, square, sum
+    "vector_norm": _input(2), "normalize": _input(3),  # power, sum; quotient
     "logsumexp": _input(4),  #                    maximum, difference, exponential, sum
     "scaled_dot_product": dot_product_operations, "multihead_attention": multihead_operations,
     "equal": _output(1), "not_equal": _output(1), "less": _output(1), "less_equal": _output(1), "greater": _output(1),
     "greater_equal": _output(1), "logical_and": _output(1), "logical_or": _output(1), "logical_not": _output(1), "where": _output(1),
+    "flip": _nothing, "tile": _nothing, "repeat_interleave": _nothing, "tril": _nothing, "triu": _nothing,
     "roll": _nothing, "cumsum": _output(1), "gather": _nothing, "index_select": _nothing,
     "unfold": _nothing, "fold": _input(1),  #      overlaps are summed
     "einsum": _einsum, "grid_sample": _grid_sample,
-    "param": _nothing, "constant": _nothing, "one_hot": _nothing, "identity": _nothing,
+    "param": _nothing, "buffer": _nothing, "constant": _nothing, "one_hot": _nothing, "identity": _nothing, "arange": _nothing,
 }  # fmt: skip
 
 #: operations by family, for operators that are not in the registry (an `extern`): what most of the family do

@@ -20,7 +20,7 @@ QUIET = frozenset({"dropout", "channel_dropout", "alpha_dropout", "drop_path"})
 #: those that are a look where the strides allow it
 REGROUP = frozenset({"flatten", "reshape"})
 #: those whose output is stored with the network
-STORED = frozenset({"param", "constant"})
+STORED = frozenset({"param", "buffer", "constant"})
 
 
 @record

@@ -16,10 +16,6 @@ from netspec.analyses.cost.attention import Held, dot_product_keeps, multihead_k
 from netspec.analyses.cost.layers import tensor_bytes
 from netspec.analyses.cost.operations import Types
 from netspec.analyses.cost.recurrence import copies_input, saved_bytes
-from netspec.analyses.cost.storage import Storages
-from netspec.analyses.cost.typed import Typed
-from netspec.graph import Graph
-from netspec.ops._inputs import FLOATS
 from netspec.ops._padding import windows
 from netspec.ops._window import Window
 from netspec.record import record
@@ -216,6 +212,18 @@ def _pow(site: Site) -> Saved:
     return Saved((0, 1), (0,) if site.flows[1] else ())
 
 
+def _remainder(site: Site) -> Saved:
+    """Both operands, for the gradient of the divisor alone."""
+    return Saved((0, 1)) if len(site.inputs) > 1 and site.flows[1] else NOTHING
+
+
+def _normalize(site: Site) -> Saved:
+    """The input, the norms, and what they were raised to."""
+    axis, shape = site.op.axis % site.x.rank, site.x.shape
+    norms = product(s for a, s in enumerate(shape) if a != axis)
+    return Saved((0,), (), 2 * norms * DTYPES[site.x.dtype])
+
+
 def _prod(site: Site) -> Saved:
     """One axis after the other: each product in between is kept as well."""
     rank, axis = site.x.rank, site.op.axis
@@ -260,8 +268,9 @@ def _reparametrized(site: Site, numbers: int, own: int, dtype: str) -> Saved:
 
 
 def _recurrent(site: Site) -> Saved:
-    """Every step's gates and states, what goes into each layer, and the initial states."""
-    given = tuple(range(1, len(site.inputs)))
+    """Every step's gates and states, what goes into each layer, and the initial states; of sequences of several lengths as if each
+    had all steps."""
+    given = tuple(range(1, len(site.inputs) - getattr(site.op, "lengths", False)))
     read = given if copies_input(site.op, site.x) else (0, *given)
     return Saved(read, (0,) if site.op.NAME == "rnn_cell" else (), saved_bytes(site.op, site.x, bool(given)))
 
@@ -316,50 +325,20 @@ KEEPS: dict[str, Rule] = {
     "concat": _always(NOTHING), "stack": _always(NOTHING), "add": _always(NOTHING), "sub": _always(NOTHING),
     "mul": _mul, "div": _div, "pow": _pow, "maximum": _always(Saved((0, 1))), "minimum": _always(Saved((0, 1))),
     "clamp": _always(INPUT), "neg": _always(NOTHING), "abs": _always(INPUT), "exp": _always(OUTPUT), "log": _always(INPUT),
-    "sqrt": _always(OUTPUT), "sin": _always(INPUT), "cos": _always(INPUT),
+    "sqrt": _always(OUTPUT), "sin": _always(INPUT), "cos": _always(INPUT), "tan": _always(OUTPUT),
+    "atan": _always(INPUT), "erf": _always(INPUT), "rsqrt": _always(OUTPUT), "reciprocal": _always(OUTPUT),
+    **dict.fromkeys(("floor", "ceil", "round", "sign", "floor_divide"), _always(NOTHING)), "remainder": _remainder,
     "mean": _always(NOTHING), "sum": _always(NOTHING), "max": _always(BOTH), "min": _always(BOTH),
-    "prod": _prod, "logsumexp": _always(BOTH), "argmax": _always(NOTHING),
+    "prod": _prod, "logsumexp": _always(BOTH), "argmax": _always(NOTHING), "argmin": _always(NOTHING),
+    "any": _always(NOTHING), "all": _always(NOTHING), "var": _always(INPUT), "std": _always(BOTH),
+    "vector_norm": _always(BOTH), "normalize": _normalize,
+    **dict.fromkeys(("flip", "tile", "repeat_interleave", "tril", "triu"), _always(NOTHING)),
     "scaled_dot_product": _attention(dot_product_keeps), "multihead_attention": _attention(multihead_keeps),
     "equal": _always(NOTHING), "not_equal": _always(NOTHING), "less": _always(NOTHING), "less_equal": _always(NOTHING),
     "greater": _always(NOTHING), "greater_equal": _always(NOTHING), "logical_and": _always(NOTHING),
     "logical_or": _always(NOTHING), "logical_not": _always(NOTHING), "where": _always(INPUT),
     "roll": _always(NOTHING), "cumsum": _always(NOTHING), "gather": _gather, "index_select": _always(Saved((1,))),
     "unfold": _always(NOTHING), "fold": _always(NOTHING), "einsum": _einsum, "grid_sample": _always(Saved((0, 1))),
-    "param": _always(NOTHING), "constant": _always(NOTHING), "one_hot": _always(NOTHING), "identity": _always(NOTHING),
+    "param": _always(NOTHING), "buffer": _always(NOTHING), "constant": _always(NOTHING), "one_hot": _always(NOTHING),
+    "identity": _always(NOTHING), "arange": _always(NOTHING),
 }  # fmt: skip
-
-
-@record
-class Kept:
-    """What the backward pass keeps: `storages` by number, `more` bytes that operators keep of their own, one a node."""
-
-    storages: tuple[int, ...]
-    more: tuple[Size, ...]
-
-
-def kept_for_backward(graph: Graph, typed: Typed, storages: Storages, of_inputs: bool = False) -> Kept:
-    """What the backward pass keeps, at these types. `of_inputs`: the inputs' gradients are wanted too.
-
-    `storages` are those of training, at closed types; the types may be open.
-    """
-    flows = {p.value for p in graph.inputs if of_inputs}
-    trainable = [w.trainable for w in graph.weights]
-    found: dict[int, None] = {}
-    more: list[Size] = []
-    known: dict[Any, Saved] = {}
-    for node, kind in zip(graph.nodes, typed.kinds):
-        through = tuple([i in flows for i in node.inputs])
-        if not (True in through or any([trainable[w] for w in node.weights])) or typed.types[node.outputs[0]].dtype not in FLOATS:
-            more.append(0)
-            continue
-        flows.update(node.outputs)
-        what = known.get((kind, through))
-        if what is None:
-            inputs, outputs = (tuple(typed.types[v] for v in values) for values in (node.inputs, node.outputs))
-            what = known[kind, through] = saved(Site(node.op, inputs, outputs, through))
-        for number in what.inputs:
-            found[storages.of[node.inputs[number]]] = None
-        for number in what.outputs:
-            found[storages.of[node.outputs[number]]] = None
-        more.append(what.more)
-    return Kept(tuple(s for s in found if storages.size[s]), tuple(more))

@@ -14,7 +14,7 @@ from netspec.sizes.tensor import TensorType
 @record
 class Typed:
     """A type for each value; and for each node a number that nodes share whose operator and types are equal (and whose inputs
-    are as many different values)."""
+    are as many different values, and that run the same body)."""
 
     types: tuple[TensorType, ...]
     kinds: tuple[int, ...]
@@ -35,7 +35,7 @@ def typed(graph: Graph, sizes: Mapping[str, int] | None = None) -> Typed:
     kinds: dict[Any, int] = {}
     found = []
     for node in graph.nodes:
-        site = (node.op, tuple([of[i] for i in node.inputs]), tuple([of[o] for o in node.outputs]), len(set(node.inputs)))
+        site = (node.op, node.body, tuple([of[i] for i in node.inputs]), tuple([of[o] for o in node.outputs]), len(set(node.inputs)))
         found.append(kinds.setdefault(site, len(kinds)))
     return Typed(tuple([types[number] for number in of]), tuple(found))
 

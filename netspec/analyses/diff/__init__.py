@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from netspec.analyses.bodies import flattened
 from netspec.analyses.diff.checkpoint import checkpoint
 from netspec.analyses.diff.compare import Comparison
 from netspec.analyses.diff.consequences import consequences
@@ -22,6 +23,9 @@ def diff(old: Graph, new: Graph, old_name: str = "", new_name: str = "") -> Diff
     exchanges what is added with what is removed.
     """
     same = correspond(old, new)
+    costs = consequences(old, new, same.sizes, same.outputs)
+    (old, before), (new, after) = flattened(old), flattened(new)
+    same.values.update((before[port], after[port]) for port in before if port in after)
     old_words, new_words = Spelling(same.sizes), Spelling({})
     old_tree, new_tree = tree_of(old, same.sizes), tree_of(new)
     matching = settle(old, new, old_tree, new_tree, match(old_tree, new_tree), same.values)
@@ -37,6 +41,6 @@ def diff(old: Graph, new: Graph, old_name: str = "", new_name: str = "") -> Diff
         changed=compared.changed(),
         blocks=compared.blocks(),
         renamed=compared.renamed(),
-        consequences=consequences(old, new, same.sizes, same.outputs),
+        consequences=costs,
         checkpoint=checkpoint(old, new, matching),
     )

@@ -31,9 +31,10 @@ def lint(
 
     `sources` are the texts that origins name, by file; what stands in none of them is reported without a place. Findings of one
     code at one place are one diagnostic, which names the layers. What a comment silences is left out, and marked as used there.
+    In what is scanned, what is wrong with a layer is found; its inputs and outputs are no network's.
     """
     load_rules()
-    facts = Facts(graph, module)
+    facts = [Facts(graph, module), *(Facts(body) for body in graph.all_bodies())]
     silenced = list(silenced)
     found: list[Diagnostic] = []
     for rule in RULES.values():
@@ -43,9 +44,12 @@ def lint(
     return sorted(found, key=lambda d: (d.place.source.name, d.place.start, d.code) if d.place else ("", -1, d.code))
 
 
-def _of_rule(rule: Rule, severity: Severity, facts: Facts, sources: Mapping[str, Source], silenced: list[Silence]) -> list[Diagnostic]:
+def _of_rule(
+    rule: Rule, severity: Severity, facts: list[Facts], sources: Mapping[str, Source], silenced: list[Silence]
+) -> list[Diagnostic]:
     together: dict[object, list[Finding]] = {}
-    for finding in rule.check(facts):
+    scanned = (f for body in facts[1:] for f in rule.check(body) if f.node is not None and f.origin is None)
+    for finding in (*rule.check(facts[0]), *scanned):
         place = finding.place
         key = (place.start, place.end, getattr(place, "file", None)) if place is not None else finding.message
         together.setdefault(key, []).append(finding)

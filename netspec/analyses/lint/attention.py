@@ -72,7 +72,7 @@ def _product(net: Facts, softmax: Node) -> Node | None:
 
 def _is_computed(net: Facts, value: int) -> bool:
     node = net.producer.get(value)
-    return node is None or node.op.NAME not in ("param", "constant")
+    return node is None or node.op.NAME not in ("param", "buffer", "constant")
 
 
 def _is_scaled(net: Facts, value: int) -> bool:

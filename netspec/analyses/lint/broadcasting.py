@@ -48,7 +48,7 @@ def _is_stored(net: Facts, node: Node, rank: int) -> bool:
     """Whether the operand of that rank was written or learnt, and has no batch axis."""
     operand = next(i for i in node.inputs if len(net.graph.values[i].shape) == rank)
     maker = net.producer.get(operand)
-    return maker is not None and maker.op.NAME in ("param", "constant")
+    return maker is not None and maker.op.NAME in ("param", "buffer", "constant")
 
 
 def _stretched_skip(net: Facts, node: Node) -> Iterator[Finding]:

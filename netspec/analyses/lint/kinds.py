@@ -9,7 +9,7 @@ AFFINE = frozenset({"conv", "conv_transpose", "local_conv", "linear"})
 #: keep every number, only move or name it
 MOVES = frozenset(
     {"identity", "reshape", "flatten", "permute", "squeeze", "unsqueeze", "expand", "pixel_shuffle", "pixel_unshuffle", "slice",
-     "select", "split", "chunk", "crop", "roll"}
+     "select", "split", "chunk", "crop", "roll", "flip"}
 )  # fmt: skip
 
 #: operators that take a layer and stand in its place

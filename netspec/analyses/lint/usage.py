@@ -55,10 +55,13 @@ def unused_input(net: Facts) -> Iterator[Finding]:
 @rule("NS506", Severity.WARNING)
 def written_batch(net: Facts) -> Iterator[Finding]:
     """An input of two axes or more whose first is a number, and that a convolution, linear layer, norm or pool depends on: these
-    take the first axis for the batch. (An embedding keeps all axes, so that of indices another layer has to follow.)"""
+    take the first axis for the batch. (An embedding keeps all axes, so that of indices another layer has to follow.) Not one
+    that has the batch of another input further behind, as the states `[layers, N, hidden]` of a recurrent network do."""
+    shapes = [net.graph.values[port.value].shape for port in net.graph.inputs]
+    batches = {shape[0] for shape in shapes if shape and not isinstance(shape[0], int)}
     for port in net.graph.inputs:
         value = net.graph.values[port.value]
-        if len(value.shape) < 2 or not isinstance(value.shape[0], int):
+        if len(value.shape) < 2 or not isinstance(value.shape[0], int) or batches.intersection(value.shape[1:]):
             continue
         reader = _batched_reader(net, port.value)
         if reader is not None:

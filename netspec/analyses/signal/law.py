@@ -18,6 +18,7 @@ from netspec.initializers.distributions import (
     Sparse,
     TruncatedNormal,
     Uniform,
+    Values,
 )
 from netspec.op import Initializer, Reject
 from netspec.record import record
@@ -62,6 +63,9 @@ def _law(init: Initializer, shape: tuple[int, ...], fan_in: float, fan_out: floa
 def _moments(law: Distribution, shape: tuple[int, ...]) -> Law | None:
     if isinstance(law, Constant):
         return Law(law.value, 0.0, drawn=False)
+    if isinstance(law, Values):
+        mean = sum(law.values) / len(law.values)
+        return Law(mean, sum((value - mean) ** 2 for value in law.values) / len(law.values), drawn=False)
     if isinstance(law, Uniform):
         return Law((law.low + law.high) / 2, (law.high - law.low) ** 2 / 12, tails=0.8)
     if isinstance(law, Normal):

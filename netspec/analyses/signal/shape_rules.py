@@ -163,6 +163,7 @@ RULES: dict[str, Rule] = {
     "chunk": _pieces,
     "slice": _piece,
     "roll": _piece,
+    "flip": _piece,
     "pad": _border,
     "crop": _border,
     "resize": _interpolate,
@@ -171,5 +172,6 @@ RULES: dict[str, Rule] = {
     "pixel_unshuffle": _piece,
     "param": _param,
     "constant": _constant,
+    "buffer": _constant,
     "one_hot": _one_hot,
 }

@@ -17,7 +17,9 @@ UNKNOWN = (
     "rnn", "gru", "lstm", "rnn_cell", "gru_cell", "lstm_cell",
     "scaled_dot_product", "multihead_attention", "cumsum", "gather", "index_select", "where", "logical_and", "logical_or", "logical_not",
     "equal", "not_equal", "less", "less_equal", "greater", "greater_equal",
-    "unfold", "fold", "einsum", "grid_sample", "sin", "cos",
+    "unfold", "fold", "einsum", "grid_sample", "sin", "cos", "arange",
+    "tan", "atan", "erf", "rsqrt", "reciprocal", "floor", "ceil", "round", "sign", "remainder", "floor_divide",
+    "var", "std", "vector_norm", "normalize", "any", "all", "argmin", "tile", "repeat_interleave", "tril", "triu",
 )  # fmt: skip
 
 RULES: dict[str, Rule] = {
@@ -34,4 +36,4 @@ RULES: dict[str, Rule] = {
 }
 
 #: operators whose result has moments of its own, whatever is known of the input
-SOURCES = frozenset(("param", "constant", "one_hot", "embedding", "argmax"))
+SOURCES = frozenset(("param", "buffer", "constant", "one_hot", "embedding", "argmax"))

@@ -6,7 +6,7 @@ by all that mention them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import prod
 from typing import Any
 
@@ -16,6 +16,7 @@ from netspec.diagnostics.model import Refusal
 from netspec.sizes._bounds import lower_bound
 from netspec.sizes._polynomial import Quotient, build
 from netspec.sizes.dim import Dim, Size, show
+from netspec.sizes.tensor import TensorType
 
 
 class Constants:
@@ -44,14 +45,16 @@ class Constants:
 
 
 class Extents:
-    """Computes sizes inside a model. `unique` makes a name that nothing else has."""
+    """Computes sizes inside a model, from its inputs' shapes or those of `ports`. `unique` makes a name that nothing else has."""
 
-    def __init__(self, model: OnnxModel, constants: Constants, unique: Callable[[str], str]) -> None:
+    def __init__(
+        self, model: OnnxModel, constants: Constants, unique: Callable[[str], str], ports: Iterable[tuple[str, TensorType]] | None = None
+    ) -> None:
         self._model, self._constants, self._unique = model, constants, unique
         self._known: dict[Any, str] = {}
         self._source: dict[str, tuple[str, int]] = {}
         self._solved: dict[str, tuple[str, int, int, int]] = {}
-        for port, kind in model.inputs:
+        for port, kind in model.inputs if ports is None else ports:
             for axis, size in enumerate(kind.shape):
                 self._learn(port, axis, size)
 

@@ -28,7 +28,7 @@ def fold_norms(model: OnnxModel, weights: Weights) -> tuple[OnnxModel, Weights]:
     transposed convolution has groups, and where a linear layer's weight is not stored rows first.
     """
     tensors = {tensor.name: tensor for tensor in model.weights}
-    uses = Counter(name for node in model.nodes for name in node.inputs)
+    uses = Counter(name for node in model.nodes for name in node.reads)
     uses.update(name for name, _ in model.outputs)
     maker = {node.outputs[0]: number for number, node in enumerate(model.nodes)}
     nodes: list[Operation | None] = list(model.nodes)
@@ -81,7 +81,7 @@ def _bias_name(weight: str, tensors: Mapping[str, Tensor]) -> str:
 def _rebuilt(model: OnnxModel, nodes: list[Operation | None], added: Mapping[str, Tensor]) -> OnnxModel:
     """The model with the nodes that are left and the weights that these read."""
     kept = [node for node in nodes if node is not None]
-    read = {name for node in kept for name in node.inputs}
+    read = {name for node in kept for name in node.reads}
     made = {name for node in kept for name in node.outputs}
     weights: dict[str, Tensor] = {}
     for tensor in model.weights:

@@ -11,6 +11,7 @@ from typing import Any
 
 from netspec.backends.onnx.extents import Constants, Extents
 from netspec.backends.onnx.model import NO_ATTRIBUTES, Attributes, OnnxModel, Operation
+from netspec.backends.onnx.scans import Scanned
 from netspec.diagnostics.model import Refusal
 from netspec.graph import Graph, Node
 from netspec.op import Reject, Site, Weight
@@ -23,48 +24,49 @@ def lower(graph: Graph, opset: int = 21) -> OnnxModel:
 
     Raises Refusal: NS701 for a size that no input's shape tells, and what operators say that have no lowering (NS704, …).
     """
-    return _Lowering(graph, opset).run()
+    return _Network(graph, opset).run()
 
 
 class _Lowering:
-    """One lowering. `names` says what each value of the graph is called in the model."""
+    """The lowering of a graph: the network's, or a body's, inside of that `around` it. `names` says what each value of the graph
+    is called in the model."""
 
-    def __init__(self, graph: Graph, opset: int) -> None:
-        self.graph, self.opset = graph, opset
+    def __init__(self, graph: Graph, opset: int, model: OnnxModel, around: _Lowering | None = None) -> None:
+        self.graph, self.opset, self.model, self.around = graph, opset, model, around
         kinds: dict[tuple[str, Any], TensorType] = {}  # one object for each type, so that `_terms` may go by identity
         self.types = [kinds.get((v.dtype, v.shape)) or kinds.setdefault((v.dtype, v.shape), v.type) for v in graph.values]
         self.own = [
             Weight(w.local, w.shape, w.init, w.fan_in, w.fan_out, w.dtype, w.trainable, w.role)  # as operators know them
             for w in graph.weights
         ]
-        self.model = OnnxModel(opset)
-        self.model.inputs = [(port.name, self.types[port.value]) for port in graph.inputs]
-        self.model.outputs = [(port.name, self.types[port.value]) for port in graph.outputs]
-        ports = [port.name for port in (*graph.inputs, *graph.outputs)]
-        self.taken = {*ports, *(weight.name for weight in graph.weights)}
         self.names: dict[int, str] = {}
         self.wanted: dict[int, str] = {}
-        for port in graph.inputs:
-            self.names.setdefault(port.value, port.name)
-        for port in graph.outputs:
-            self.wanted.setdefault(port.value, port.name)
-        self.ports = set(self.wanted)
-        self.constants = Constants(self.model, self.unique)
-        self.extents = Extents(self.model, self.constants, self.unique)
-        self.read: set[int] = set()
-        self.node_names: set[str] = set()
+        self.ports: set[int] = set()
         self.terms: dict[tuple[int, ...], tuple[OnnxTerm, ...]] = {}
-        self.encoded: dict[int | str, Attributes] = {}
+        self.taken: set[str] = around.taken if around else set()
+        self.node_names: set[str] = around.node_names if around else set()
+        self.encoded: dict[int | str, Attributes] = around.encoded if around else {}
+        self.read: set[str] = around.read if around else set()
+        self.constants: Constants = around.constants if around else Constants(model, self.unique)
+        self.extents: Extents
+        self.kept: list[_Lowering] = around.kept if around else []  # for `encoded` goes by identity
+        self.kept.append(self)
 
-    def run(self) -> OnnxModel:
-        """Lower every node in order, then tie the outputs."""
+    def nodes(self) -> None:
+        """Lower every node in order."""
         for node in self.graph.nodes:
-            self._node(node)
-        for port in self.graph.outputs:
-            if self.names[port.value] != port.name:  # an input or another output under a second name
-                self.model.nodes.append(Operation("Identity", (self.names[port.value],), (port.name,), f"{port.name}/Identity"))
-        self.model.weights = [weight for number, weight in enumerate(self.graph.weights) if number in self.read]
-        return self.model
+            if node.body is None:
+                self._node(node)
+            else:
+                self._scan(node)
+
+    def inside(self, body: Graph, model: OnnxModel) -> _Lowering:
+        """The lowering of a body into a model, with names that differ from all around it; its inputs are to be named."""
+        return _Lowering(body, self.opset, model, self)
+
+    def begin(self, inputs: dict[int, str]) -> None:
+        """Lower the graph anew, its inputs called so."""
+        self.names, self.wanted = dict(inputs), {}
 
     def unique(self, name: str) -> str:
         """`name`, or with a number where a value, weight or port has it already."""
@@ -92,7 +94,7 @@ class _Lowering:
         for number in node.weights:
             weight = self.graph.weights[number]
             if weight.local == local:
-                self.read.add(number)
+                self.read.add(weight.name)
                 return weight.name
         raise KeyError(f"{node.op.NAME} has no tensor {local!r}")
 
@@ -105,11 +107,21 @@ class _Lowering:
         self.node_names.add(chosen)
         return chosen
 
-    def _node(self, node: Node) -> None:
-        terms = self._terms(node)
+    def _want(self, node: Node) -> None:
+        """Choose names for what a node puts out."""
         for number in node.outputs:
             if number not in self.wanted:
                 self.wanted[number] = self.unique(self.graph.values[number].name)
+
+    def _scan(self, node: Node) -> None:
+        self._want(node)
+        found = Scanned(self, node, [self.wanted[number] for number in node.outputs]).lower()
+        for number, name in zip(node.outputs, found):
+            self._named(number, name)
+
+    def _node(self, node: Node) -> None:
+        terms = self._terms(node)
+        self._want(node)
         if len(terms) == 1 and _is_plain(terms[0]):
             self._plain(node, terms[0])
             return
@@ -149,8 +161,35 @@ class _Lowering:
 
     def _named(self, number: int, name: str) -> None:
         self.names[number] = name
-        if name == self.wanted[number] and number not in self.ports:
+        if self.around is None and name == self.wanted[number] and number not in self.ports:
             self.model.values.append((name, self.types[number]))
+
+
+class _Network(_Lowering):
+    """The lowering of a whole network into a model of its own."""
+
+    def __init__(self, graph: Graph, opset: int) -> None:
+        model = OnnxModel(opset)
+        super().__init__(graph, opset, model)
+        model.inputs = [(port.name, self.types[port.value]) for port in graph.inputs]
+        model.outputs = [(port.name, self.types[port.value]) for port in graph.outputs]
+        self.taken.update(port.name for port in (*graph.inputs, *graph.outputs))
+        self.taken.update(weight.name for weight in graph.weights)
+        for port in graph.inputs:
+            self.names.setdefault(port.value, port.name)
+        for port in graph.outputs:
+            self.wanted.setdefault(port.value, port.name)
+        self.ports = set(self.wanted)
+        self.extents = Extents(model, self.constants, self.unique)
+
+    def run(self) -> OnnxModel:
+        """Lower every node, then tie the outputs."""
+        self.nodes()
+        for port in self.graph.outputs:
+            if self.names[port.value] != port.name:  # an input or another output under a second name
+                self.model.nodes.append(Operation("Identity", (self.names[port.value],), (port.name,), f"{port.name}/Identity"))
+        self.model.weights = [weight for weight in self.graph.weights if weight.name in self.read]
+        return self.model
 
 
 def _is_plain(term: OnnxTerm) -> bool:

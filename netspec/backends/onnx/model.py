@@ -23,7 +23,16 @@ class Attributes:
         self.encoded = tuple(_encode(name, value) for name, value in self.values.items())
 
 
+@record
+class Subgraph:
+    """The body of a node, as an encoded GraphProto."""
+
+    encoded: bytes
+
+
 def _encode(name: str, value: Any) -> bytes:
+    if isinstance(value, Subgraph):
+        return wire.body(name, value.encoded)
     if isinstance(value, Const):
         value = wire.tensor(None, value.dtype, value.shape, wire.pack(value.dtype, value.values))
     return wire.attribute(name, value)
@@ -34,7 +43,7 @@ NO_ATTRIBUTES = Attributes()
 
 @record
 class Operation:
-    """One node; an empty input is one left out."""
+    """One node; an empty input is one left out. `captures` are the names from around it that its body reads."""
 
     op_type: str
     inputs: tuple[str, ...]
@@ -42,6 +51,12 @@ class Operation:
     name: str
     attributes: Attributes = NO_ATTRIBUTES
     domain: str = ""
+    captures: tuple[str, ...] = ()
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Everything that it reads, itself or in its body."""
+        return self.inputs + self.captures
 
 
 @record

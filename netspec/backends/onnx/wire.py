@@ -127,6 +127,7 @@ ATTRIBUTE = Message(
     i=("int", 3),
     s=("string", 4),
     t=("message", 5),
+    g=("message", 6),
     floats=("float", 7),
     ints=("int", 8),
     strings=("string", 9),
@@ -156,7 +157,7 @@ _FLOATS_BY_NAME = frozenset(
 _ELEMENTS_BY_NAME = frozenset(("to", "dtype", "output_dtype", "stash_type", "softmax_precision"))
 
 #: AttributeProto.AttributeType.
-_FLOAT, _INT, _STRING, _TENSOR, _FLOATS, _INTS, _STRINGS = 1, 2, 3, 4, 6, 7, 8
+_FLOAT, _INT, _STRING, _TENSOR, _GRAPH, _FLOATS, _INTS, _STRINGS = 1, 2, 3, 4, 5, 6, 7, 8
 
 _PACKED = {"float32": "f", "float64": "d", "float16": "e", "int64": "q", "int32": "i", "int8": "b", "uint8": "B", "bool": "?"}
 
@@ -182,6 +183,11 @@ def _bfloat16(value: float) -> bytes:
 def tensor(name: str | None, dtype: str, shape: tuple[int, ...], raw: bytes) -> bytes:
     """A whole TensorProto."""
     return TENSOR.encode(dims=shape, data_type=ELEMENT[dtype], name=name, raw_data=raw)
+
+
+def body(name: str, graph: bytes) -> bytes:
+    """An AttributeProto that holds an encoded GraphProto."""
+    return ATTRIBUTE.encode(name=name, g=graph, type=_GRAPH)
 
 
 def attribute(name: str, value: Any) -> bytes:

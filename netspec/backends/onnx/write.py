@@ -16,8 +16,9 @@ from typing import BinaryIO
 
 from netspec.analyses.constraints import constraints
 from netspec.backends.onnx import wire
+from netspec.backends.onnx.encode import Types, node_bytes
 from netspec.backends.onnx.lower import lower
-from netspec.backends.onnx.model import OnnxModel, Operation
+from netspec.backends.onnx.model import OnnxModel
 from netspec.backends.stream import Slot, write_parts
 from netspec.backends.weights import Weights
 from netspec.collector import paused
@@ -25,8 +26,8 @@ from netspec.diagnostics.model import Refusal
 from netspec.files import write_all, write_together
 from netspec.graph import Graph, Tensor
 from netspec.record import draft, record
-from netspec.sizes.dim import Size, show
-from netspec.sizes.tensor import DTYPES, TensorType
+from netspec.sizes.dim import show
+from netspec.sizes.tensor import DTYPES
 from netspec.version import VERSION
 
 #: The opsets that the lowerings are written and tested for.
@@ -137,9 +138,9 @@ class _Plan:
 
     def _graph(self) -> list[bytes | Slot]:
         model = self.model
-        shapes = _Types()
+        shapes = Types()
         pieces: list[bytes | Slot] = [
-            wire.GRAPH.encode(node=[_node(node) for node in model.nodes], name=self.graph.name),
+            wire.GRAPH.encode(node=[node_bytes(node) for node in model.nodes], name=self.graph.name),
         ]
         for tensor in model.weights:
             pieces += self._weight(tensor)
@@ -185,35 +186,6 @@ def _joined(pieces: Sequence[bytes | Slot]) -> list[bytes | Slot]:
 
 def _bytes(tensor: Tensor) -> int:
     return prod(tensor.shape) * DTYPES[tensor.dtype]
-
-
-def _node(node: Operation) -> bytes:
-    return wire.NODE.encode(
-        input=node.inputs,
-        output=node.outputs,
-        name=node.name,
-        op_type=node.op_type,
-        attribute=node.attributes.encoded,
-        domain=node.domain or None,
-    )
-
-
-class _Types:
-    """Encoded types, each once: a network has thousands of values and a handful of types."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, tuple[Size, ...]], bytes] = {}
-
-    def value(self, name: str, kind: TensorType) -> bytes:
-        """A ValueInfoProto. An open size is a `dim_param` in the language's own syntax."""
-        key = kind.dtype, kind.shape
-        if key not in self._known:
-            sizes = [
-                wire.DIMENSION.encode(dim_value=s) if isinstance(s, int) else wire.DIMENSION.encode(dim_param=show(s)) for s in kind.shape
-            ]
-            inner = wire.TENSOR_TYPE.encode(elem_type=wire.ELEMENT[kind.dtype], shape=wire.SHAPE.encode(dim=sizes))
-            self._known[key] = wire.TYPE.encode(tensor_type=inner)
-        return wire.VALUE_INFO.encode(name=name, type=self._known[key])
 
 
 def _model_ends(graph: Graph, model: OnnxModel, options: OnnxOptions) -> tuple[bytes, bytes]:

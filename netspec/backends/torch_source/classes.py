@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Iterator
 
 from netspec.backends.torch_source.draft import Draft, gathered, is_sequential
+from netspec.backends.torch_source.expressions import Expressions
 from netspec.backends.torch_source.form import (
     Apply,
     ClassName,
@@ -25,7 +26,7 @@ from netspec.backends.torch_source.form import (
     with_constants,
 )  # fmt: skip
 from netspec.backends.torch_source.lift import Column, Lifting
-from netspec.backends.torch_source.lower import Body, Expressions, Lowering, SourceError
+from netspec.backends.torch_source.lower import Body, Lowering, SourceError
 from netspec.backends.torch_source.naming import identifier, unique
 from netspec.backends.torch_source.optional import merge
 from netspec.backends.torch_source.tree import LIST, TABLE, Place, quote
@@ -130,7 +131,7 @@ class Classes:
         if torch.module is None:
             return _parameter(self.graph.weights[node.weights[0]])
         module = Expressions(node.op, refuse).form(torch.module)
-        dtype = next((self.graph.weights[w].dtype for w in node.weights), "float32")
+        dtype = next((self.graph.weights[w].dtype for w in node.weights if not torch.owns), "float32")
         return module if dtype == "float32" else Apply(Dot(module, "to"), (Text(f"torch.{dtype}"),))
 
     def _family(self, place: Place) -> Form:

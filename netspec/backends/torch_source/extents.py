@@ -11,6 +11,8 @@ from netspec.backends.torch_source.form import Apply, Extent, Form, Literal, Loc
 from netspec.sizes.dim import Dim, Size, names, parse, show, substitute
 
 _SIGNS: dict[type, str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**"}
+#: by what axes are multiplied and divided
+_FACTORS = (2, 3, 4, 5, 6, 7, 8, 12, 14, 16)
 _FUNCTIONS = {"min": Text("torch.sym_min"), "max": Text("torch.sym_max")}
 
 
@@ -37,11 +39,9 @@ class Extents:
         """
         if isinstance(size, int):
             return Literal(size, "size")
-        axes: dict[Size, Extent] = {}
-        for local, shape in near:
-            for axis, length in enumerate(shape):
-                axes.setdefault(length, Extent(local, axis))
-        return axes.get(size) or self._known.get(size) or _related(size, axes) or self._compute(_parsed(size), near)
+        axes = _axes(near)
+        found = axes.get(size) or self._known.get(size) or _related(size, axes) or self._compute(_parsed(size), near)
+        return found or _related(size, self._axes())
 
     def _compute(self, node: ast.expr, near: tuple[tuple[int, tuple[Size, ...]], ...]) -> Form | None:
         """The expression that `show` wrote, its parts looked up where they are known."""
@@ -63,12 +63,16 @@ class Extents:
             return Literal(node.value, "size")
         size = parse(ast.unparse(node).replace("**", "^"))
         if not isinstance(size, int):
-            for local, shape in near:
-                if size in shape:
-                    return Extent(local, shape.index(size))
-            if size in self._known:
-                return self._known[size]
+            axes = _axes(near)
+            found = axes.get(size) or self._known.get(size) or _related(size, axes)
+            if found is not None:
+                return found
+            return self._compute(node, near) or _related(size, self._axes())
         return self._compute(node, near)
+
+    def _axes(self) -> dict[Size, Extent]:
+        """All axes that are at hand."""
+        return {size: form for size, form in self._known.items() if isinstance(form, Extent)}
 
     def _invert(self, name: str) -> Form | None:
         """A name that stands only inside axes such as `2 * H + 1`: `(axis - 1) // 2`."""
@@ -76,8 +80,11 @@ class Extents:
         for size, form in self._known.items():
             if names(size) != {name}:
                 continue
-            offset = substitute(size, {name: 0})
-            factor = substitute(size, {name: 1}) - offset
+            try:
+                offset = substitute(size, {name: 0})
+                factor = substitute(size, {name: 1}) - offset
+            except ZeroDivisionError:  # `8 // H` is no multiple of H
+                continue
             if isinstance(factor, int) and factor > 0 and factor * variable + offset == size:
                 if offset:
                     form = Operation("-", form, Literal(offset))
@@ -85,22 +92,38 @@ class Extents:
         return None
 
 
+def _axes(near: tuple[tuple[int, tuple[Size, ...]], ...]) -> dict[Size, Extent]:
+    """The axes of variables by their lengths; of equal ones the first."""
+    axes: dict[Size, Extent] = {}
+    for local, shape in near:
+        for axis, length in enumerate(shape):
+            axes.setdefault(length, Extent(local, axis))
+    return axes
+
+
 def _parsed(size: Dim) -> ast.expr:
     return ast.parse(show(size).replace("^", "**"), mode="eval").body
 
 
 def _related(size: Dim, axes: dict[Size, Extent]) -> Form | None:
-    """A size as one axis and a number, or as what cropping one axis to another takes: readable where the normal form is not."""
+    """A size as one axis and a number, or as what cropping one axis to another takes: readable where the normal form is not.
+
+    Of one axis: a sum, a multiple, a part rounded down or up, and what completes it to a multiple.
+    """
     open_axes = [(length, form) for length, form in axes.items() if isinstance(length, Dim)]
     for length, form in open_axes:
         offset = size - length
         if isinstance(offset, int):
             return Operation("+", form, Literal(offset)) if offset > 0 else Operation("-", form, Literal(-offset))
-        for factor in (2, 3, 4, 8, 16):
+        for factor in _FACTORS:
             if factor * length == size:
                 return Operation("*", Literal(factor), form)
             if length // factor == size:
                 return Operation("//", form, Literal(factor))
+            if (length + (factor - 1)) // factor == size:
+                return Operation("//", Operation("+", form, Literal(factor - 1)), Literal(factor))
+            if size + length == (length + (factor - 1)) // factor * factor:
+                return Operation("%", Operation("*", Literal(-1), form), Literal(factor))
     for length, form in open_axes:
         for other, smaller in open_axes:
             start = Operation("//", Operation("-", form, smaller), Literal(2))

@@ -154,8 +154,26 @@ class Members:
     items: tuple[tuple[str, "Form"], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A module called step by step: a statement, not an expression.
+
+    `arguments` are those of `cell` in its order, called `names` there; their `roles` are `step` (taken apart along `axis`), `same`
+    (given to every step), or `state`, for which the argument is the value to start with. `results` says of each result which
+    state it is the next value of; an empty name is stacked.
+    """
+
+    cell: "Form"
+    arguments: tuple["Form", ...]
+    names: tuple[str, ...]
+    roles: tuple[str, ...]
+    results: tuple[str, ...]
+    axis: int
+    reverse: bool
+
+
 Form = Union[
-    Literal, Text, ClassName, Local, Extent, Child, Parameter, Apply, Dot, Operation, Item, Slice, Sequence, Table, Repeat, Members
+    Literal, Text, ClassName, Local, Extent, Child, Parameter, Apply, Dot, Operation, Item, Slice, Sequence, Table, Repeat, Members, Scan
 ]  # fmt: skip
 
 
@@ -177,6 +195,8 @@ def parts(form: Form) -> tuple[Form, ...]:
         return tuple(value for _, value in form.items)
     if isinstance(form, Repeat):
         return (form.item, form.count)
+    if isinstance(form, Scan):
+        return (form.cell, *form.arguments)
     return ()
 
 
@@ -201,6 +221,8 @@ def rebuild(form: Form, inside: tuple[Form, ...]) -> Form:
         return replace(form, items=tuple((name, value) for (name, _), value in zip(form.items, inside)))
     if isinstance(form, Repeat):
         return replace(form, item=inside[0], count=inside[1])
+    if isinstance(form, Scan):
+        return replace(form, cell=inside[0], arguments=inside[1:])
     return form
 
 
@@ -215,6 +237,11 @@ def walk(form: Form) -> Iterator[Form]:
     yield form
     for part in parts(form):
         yield from walk(part)
+
+
+def used(form: Form) -> list[int]:
+    """The variables that a form reads, once for each time."""
+    return [p.index if isinstance(p, Local) else p.local for p in walk(form) if isinstance(p, (Local, Extent))]
 
 
 def exact(form: Any) -> str:
@@ -234,6 +261,8 @@ def skeleton(form: Form) -> Any:
         return ("Apply", len(form.arguments), tuple(name for name, _ in form.keywords), inside)
     if isinstance(form, (Table, Members)):
         return (type(form).__name__, tuple(name for name, _ in form.items), inside)
+    if isinstance(form, Scan):
+        return ("Scan", form.names, form.roles, form.results, form.axis, form.reverse, inside)
     if isinstance(form, Slice):
         return ("Slice", form.start is None, form.stop is None, form.step is None, inside)
     fixed = {Dot: "name", Operation: "sign", Sequence: "bracket"}.get(type(form))  # type: ignore[arg-type]

@@ -24,6 +24,7 @@ from netspec.initializers.distributions import (
     Sparse,
     TruncatedNormal,
     Uniform,
+    Values,
 )  # fmt: skip
 from netspec.op import Initializer
 
@@ -53,9 +54,10 @@ class Start:
 def reset_parameters(lowering: Lowering) -> list[str]:
     """The lines of the method; none where torch's own defaults are what the spec asks for."""
     starts = _starts(lowering)
-    if not starts:
-        return []
     writer = Writer(lambda number: "")
+    written = _written(lowering, writer)
+    if not starts and not written:
+        return []
     rules, rest = _by_class(starts, lowering)
     lines = [
         f"{INDENT}def reset_parameters(self) -> None:",
@@ -64,7 +66,7 @@ def reset_parameters(lowering: Lowering) -> list[str]:
     ]
     named = [line for group in _alike(rest) for line in _names_loop(group, writer)]
     named += [line for start in starts if start.zero_row is not None for line in _zero_row(start, writer)]
-    if copied := _copies(rest, writer) + _lengths(starts, lowering, writer):
+    if copied := _copies(rest, writer) + _lengths(starts, lowering, writer) + written:
         named += [f"{INDENT * 2}with torch.no_grad():", *copied]
     return [*lines, *([f"{INDENT * 2}parameters = dict(self.named_parameters())"] if named else []), *named]
 
@@ -83,6 +85,17 @@ def _copies(starts: list[Start], writer: Writer) -> list[str]:
             parameter = f"parameters[{writer.text(Literal(start.name))}]"
             rows = Apply(Text(f"{parameter}[::{start.copies}].repeat_interleave"), (Literal(start.copies),), (("dim", Literal(0)),))
             lines += writer.lines(Apply(Text(f"{parameter}.copy_"), (rows,)), 3)
+    return lines
+
+
+def _written(lowering: Lowering, writer: Writer) -> list[str]:
+    """Parameters that start as numbers that are written."""
+    lines: list[str] = []
+    for tensor in lowering.graph.weights:
+        law = _resolve(tensor)
+        if tensor.trainable and isinstance(law, Values):
+            values = Apply(Text("torch.tensor"), (Literal(list(law.values)),))
+            lines += writer.lines(Apply(Text(f"parameters[{writer.text(Literal(tensor.name))}].copy_"), (values,)), 3)
     return lines
 
 
@@ -112,6 +125,7 @@ def _starts(lowering: Lowering) -> list[Start]:
             wanted = _resolve(tensor)
             if (
                 tensor.trainable
+                and not isinstance(wanted, Values)
                 and tensor.name not in found
                 and wanted != (Constant(0.0) if torch.owns else _default(tensor, usual[tensor.local]))
             ):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Callable
 
-from netspec.backends.torch_source.form import Apply, Child, Local
-from netspec.backends.torch_source.lower import BLOCK, Body, Loop, Step, used
+from netspec.backends.torch_source.form import Apply, Child, Local, used
+from netspec.backends.torch_source.lower import BLOCK, Body, Loop, Step
 
 #: How long the list under a path is; 0 where there is none.
 Lengths = Callable[[tuple[str, ...]], int]

@@ -7,9 +7,10 @@ that no axis at hand has) has become an argument.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from netspec import terms
+from netspec.analyses.bodies import with_bodies
+from netspec.backends.torch_source.expressions import Expressions
 from netspec.backends.torch_source.extents import Extents
 from netspec.backends.torch_source.form import (
     Apply,
@@ -17,19 +18,16 @@ from netspec.backends.torch_source.form import (
     Dot,
     Extent,
     Form,
-    Item,
     Literal,
     Local,
-    Operation,
-    Sequence,
-    Slice,
+    Scan,
     Text,
+    used,
     walk,
 )  # fmt: skip
-from netspec.backends.torch_source.torch_names import positional
 from netspec.diagnostics.model import Refusal
 from netspec.graph import Graph, Node
-from netspec.op import Operator, Reject, Site, Weight
+from netspec.op import Reject, Site, Weight
 from netspec.sizes.dim import Dim, Size, show
 
 Shape = tuple[Size, ...]
@@ -109,16 +107,17 @@ class Lowering:
     """All bodies of a graph, by frame, and what each node is in PyTorch."""
 
     def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+        self.graph, self.regions = graph, regions = with_bodies(graph)
         self.torch: list[terms.Torch] = [_term(graph, node) for node in graph.nodes]
-        self.items = _items(graph)
-        self.home = _homes(graph)
-        self.exports = _exports(graph, self.home)
+        self.apart = {region.frame for region in regions.values()}
+        self.items = _items(graph, self.apart)
+        self.home = _homes(graph, self.apart)
+        self.exports = _exports(graph, self.home, self.apart)
         self.bodies: dict[int, Body] = {}
         #: for each scope, its distinct bodies; for each frame, which of them it is
         self.variants: dict[int, list[Body]] = {}
         self.variant: dict[int, int] = {}
-        for frame in sorted({0, *self.items}, key=lambda f: (-_depth(graph, f), f)):
+        for frame in sorted({0, *self.apart, *self.items}, key=lambda f: (-_depth(graph, f), f)):
             self._add(frame, _FrameLowering(self, frame).body())
 
     def labels(self, scope: int | None) -> set[str]:
@@ -145,8 +144,9 @@ def _depth(graph: Graph, frame: int) -> int:
     return depth
 
 
-def _items(graph: Graph) -> dict[int, list[tuple[str, int]]]:
-    """What each frame does, in order: nodes of its own, and frames inside it. Frames without any node do nothing."""
+def _items(graph: Graph, apart: set[int]) -> dict[int, list[tuple[str, int]]]:
+    """What each frame does, in order: nodes of its own, and frames inside it. Frames without any node do nothing.
+    Those `apart` are run by a node, and by no frame."""
     items: dict[int, list[tuple[str, int]]] = {}
     for number, node in enumerate(graph.nodes):
         kind, member, frame = "node", number, node.frame
@@ -154,15 +154,16 @@ def _items(graph: Graph) -> dict[int, list[tuple[str, int]]]:
             known = frame in items
             items.setdefault(frame, []).append((kind, member))
             parent = graph.frames[frame].parent
-            if known or parent is None:
+            if known or parent is None or frame in apart:
                 break
             kind, member, frame = "frame", frame, parent
     return items
 
 
-def _homes(graph: Graph) -> dict[int, int]:
-    """The frame in which each value is made. The network's inputs are at home in frame 0."""
+def _homes(graph: Graph, apart: set[int]) -> dict[int, int]:
+    """The frame in which each value is made. The network's inputs are at home in frame 0, those of a frame apart in it."""
     homes = {port.value: 0 for port in graph.inputs}
+    homes.update({port.value: frame for frame in apart for port in graph.frames[frame].inputs})
     for node in graph.nodes:
         homes.update(dict.fromkeys(node.outputs, node.frame))
     return homes
@@ -178,8 +179,9 @@ def _around(graph: Graph, frame: int) -> list[int]:
     return found
 
 
-def _exports(graph: Graph, home: dict[int, int]) -> dict[int, list[int]]:
-    """For each frame the values that it hands out: those it declares and makes, then others that are used outside."""
+def _exports(graph: Graph, home: dict[int, int], apart: set[int]) -> dict[int, list[int]]:
+    """For each frame the values that it hands out: those it declares and makes, then others that are used outside; for one that is
+    apart, all that it declares."""
     around = {frame: _around(graph, frame) for frame in range(len(graph.frames))}
     exports: dict[int, dict[int, None]] = {
         number: {p.value: None for p in frame.outputs if number in around[home[p.value]]} for number, frame in enumerate(graph.frames)
@@ -192,7 +194,8 @@ def _exports(graph: Graph, home: dict[int, int]) -> dict[int, list[int]]:
                 if frame in inside:
                     break
                 exports[frame].setdefault(value)
-    return {frame: list(values) for frame, values in exports.items()}
+    whole = {frame: [port.value for port in graph.frames[frame].outputs] for frame in apart}
+    return {frame: list(values) for frame, values in exports.items()} | whole
 
 
 class _FrameLowering:
@@ -272,6 +275,12 @@ class _FrameLowering:
         self.extents.add_size(local, size)
         return Local(local)
 
+    def device(self, near: tuple[Form, ...]) -> Form:
+        """The device of a variable whose sizes are read near by, of any that is at hand, or else of an input of the network."""
+        read = [p.local for form in near for p in walk(form) if isinstance(p, Extent)] or list(self.locals.values())
+        read = read or [self.local(port.value) for port in self.graph.inputs[:1]]
+        return Dot(Local(read[0]), "device") if read else Literal(None)
+
     # ---------------------------------------------------------------------------------------------------------- steps
     def path(self, label: str) -> tuple[str, ...]:
         """A dotted label from here."""
@@ -282,14 +291,42 @@ class _FrameLowering:
 
     def node(self, number: int) -> Step:
         """The application of an operator."""
+        if number in self.whole.regions:
+            return self.scan(number)
         node, torch = self.graph.nodes[number], self.whole.torch[number]
         arguments = tuple(Local(self.local(v)) for v in node.inputs)
         if torch.forward is None:
             form: Form = Apply(Child(self.path(node.label)), arguments)
         else:
-            form = Expressions(node.op, self.size, node.inputs, arguments, self.path(node.label), torch.owns).form(torch.forward)
+            inside = Expressions(node.op, self.size, node.inputs, arguments, self.path(node.label), torch.owns, self.device)
+            form = inside.form(torch.forward)
         layer = any(self.graph.weights[w].role == "weight" for w in node.weights) and not torch.owns
         return Step(self.targets(node.outputs), form, LAYER if layer else LIGHT)
+
+    def scan(self, number: int) -> Step:
+        """The application of an operator to a body, step by step."""
+        node, region = self.graph.nodes[number], self.whole.regions[number]
+        frame, step = self.graph.frames[region.frame], node.op.step
+        given: dict[int, tuple[str, Form]] = {}
+        for index, value in enumerate(region.inputs):
+            cut = index < len(step.sliced)
+            role = "state" if not cut else "step" if step.sliced[index] else "same"
+            start = Local(self.local(node.inputs[index])) if index < len(node.inputs) else self.zeros(node, index)
+            given[value] = role, start
+        states = dict(zip((port.name for port in frame.inputs if given[port.value][0] == "state"), region.outputs[step.stacked :]))
+        roles, arguments = zip(*(given[port.value] for port in frame.inputs))
+        results = tuple(port.name if port.name in states else "" for port in frame.outputs)
+        names = tuple(port.name for port in frame.inputs)
+        form = Scan(self.module(region.frame), arguments, names, roles, results, node.op.axis, node.op.reverse)
+        return Step(self.targets(node.outputs), form, BLOCK)
+
+    def zeros(self, node: Node, index: int) -> Form:
+        """A state that starts as zeros, like the first input."""
+        types = self.graph.types(node.inputs)
+        kind = node.op.step.type(node.op.step.inputs[index], node.op.sizes(types))
+        sizes = tuple(self.size(size, node.inputs) for size in kind.shape)
+        dtype = () if kind.dtype == types[0].dtype else (("dtype", Text(f"torch.{kind.dtype}")),)
+        return Apply(Dot(Local(self.local(node.inputs[0])), "new_zeros"), sizes, dtype)
 
     def targets(self, values: tuple[int, ...] | list[int]) -> tuple[int, ...]:
         """New variables for values."""
@@ -306,11 +343,13 @@ class _FrameLowering:
         arguments: list[Form] = [Local(self.local(port.value)) for port in inner.inputs]
         for captured in body.captures:
             arguments.append(self.size(captured, ()) if isinstance(captured, Dim) else Local(self.local(captured)))
-        function: Form = Child(self.path(self.graph.scopes[inner.scope].path))
+        return Step(self.targets(body.outputs), Apply(self.module(frame), tuple(arguments)), BLOCK)
+
+    def module(self, frame: int) -> Form:
+        """What is called to run a frame: its module, or another `forward` of it."""
+        function = Child(self.path(self.graph.scopes[self.graph.frames[frame].scope].path))
         variant = self.whole.variant[frame]
-        if variant:
-            function = Dot(function, f"forward{variant + 1}")
-        return Step(self.targets(body.outputs), Apply(function, tuple(arguments)), BLOCK)
+        return Dot(function, f"forward{variant + 1}") if variant else function
 
 
 def _live(body: Body) -> list[Step]:
@@ -321,75 +360,3 @@ def _live(body: Body) -> list[Step]:
             kept.append(step)
             needed.update(used(step.form))
     return kept[::-1]
-
-
-def used(form: Form) -> list[int]:
-    """The variables that a form reads, once for each time."""
-    return [p.index if isinstance(p, Local) else p.local for p in walk(form) if isinstance(p, (Local, Extent))]
-
-
-@dataclass(frozen=True, slots=True)
-class Expressions:
-    """Terms of one operator as forms. `near` are the values whose axes sizes are read off first."""
-
-    op: Operator
-    size: Any
-    near: tuple[int, ...] = ()
-    inputs: tuple[Form, ...] = ()
-    path: tuple[str, ...] = ()
-    owns: bool = False
-
-    def form(self, term: Any, hint: str = "", usual: str = "") -> Form:
-        """The form of any term."""
-        if isinstance(term, Dim):
-            return self.size(term, self.near)
-        if _constant(term):
-            return Literal(term, hint, usual)
-        if isinstance(term, (tuple, list)):
-            return Sequence(tuple(self.form(item, hint) for item in term), "(" if isinstance(term, tuple) else "[")
-        if isinstance(term, slice):
-            return Slice(*(None if bound is None else self.form(bound) for bound in (term.start, term.stop, term.step)))
-        return _FORMS[type(term)](self, term)
-
-    def function(self, function: Any) -> Form:
-        """What is called: a dotted name, a class that the file carries, or a term."""
-        if isinstance(function, terms.Support):
-            return Text(function.name)
-        return Text(function) if isinstance(function, str) else self.form(function)
-
-    def call(self, term: Any, function: Form, known: Any) -> Apply:
-        """A call; its positional arguments are called what torch calls them."""
-        hints = positional(known, len(term.args))
-        arguments = tuple(self.form(argument, hint) for argument, hint in zip(term.args, hints))
-        defaults = self.defaults()
-        usual = {name: repr(value) for name, value in defaults}
-        keywords = tuple((name, self.form(value, name, usual.get(name, ""))) for name, value in term.kwargs)
-        return Apply(function, arguments, keywords, defaults)
-
-    def defaults(self) -> tuple[tuple[str, Any], ...]:
-        """An operator's defaults are torch's: what an argument means that is not written."""
-        fields = type(self.op).model_fields if isinstance(self.op, Operator) else {}
-        return tuple((name, f.default) for name, f in fields.items() if not f.is_required() and _constant(f.default))
-
-
-def _constant(term: Any) -> bool:
-    if isinstance(term, tuple):
-        return all(_constant(item) for item in term)
-    return term is None or isinstance(term, (bool, int, float, str))
-
-
-def _single(index: Any) -> Any:
-    """An index of one axis without its parentheses, in which no slice may stand."""
-    return index[0] if isinstance(index, tuple) and len(index) == 1 else index
-
-
-_FORMS: dict[type, Any] = {
-    terms.In: lambda self, term: self.inputs[term.index],
-    terms.Own: lambda self, term: Child(self.path) if self.owns else Dot(Child(self.path), term.name),
-    terms.Self: lambda self, term: Child(self.path),
-    terms.Call: lambda self, term: self.call(term, self.function(term.function), term.function),
-    terms.Module: lambda self, term: self.call(term, self.function(term.cls), term.cls),
-    terms.Method: lambda self, term: self.call(term, Dot(self.form(term.receiver), term.name), term.name),
-    terms.Infix: lambda self, term: Operation(term.op, self.form(term.left), self.form(term.right)),
-    terms.Item: lambda self, term: Item(self.form(term.value), self.form(_single(term.index))),
-}

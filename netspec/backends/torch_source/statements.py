@@ -16,17 +16,20 @@ from netspec.backends.torch_source.form import (
     Literal,
     Local,
     Operation,
+    Scan,
     Sequence,
     Slice,
     Text,
     parts,
     transform,
+    used,
     walk,
 )  # fmt: skip
 from netspec.backends.torch_source.layout import INDENT, WIDTH, Writer
 from netspec.backends.torch_source.loops import Lengths, roll
-from netspec.backends.torch_source.lower import BLOCK, LAYER, Body, Loop, Step, used
+from netspec.backends.torch_source.lower import BLOCK, LAYER, Body, Loop, Step
 from netspec.backends.torch_source.naming import identifier, unique
+from netspec.backends.torch_source.scans import scan_lines
 
 #: How many calls may stand inside one another: `self.relu1(self.bn1(self.conv1(x)))`.
 NESTING = 3
@@ -43,7 +46,8 @@ def nest(body: Body, writer: Writer, lengths: Lengths, several: str) -> list[Ste
     done: list[Step] = []
     for step in roll(body, lengths):
         step = _take_in(step, waiting, done, body, writer)
-        if step.loop is None and len(step.targets) == 1 and counts[step.targets[0]] == 1 and step.targets[0] not in fixed:
+        whole = step.loop is not None or isinstance(step.form, Scan)
+        if not whole and len(step.targets) == 1 and counts[step.targets[0]] == 1 and step.targets[0] not in fixed:
             waiting[step.targets[0]] = step
         else:
             done.append(step)
@@ -58,6 +62,9 @@ def _take_in(step: Step, waiting: dict[int, Step], done: list[Step], body: Body,
     several = len(set(used(step.form))) > 1
     for local in [local for local in dict.fromkeys(used(step.form)) if local in waiting]:
         inner = waiting.pop(local)
+        if isinstance(step.form, Scan):
+            done.append(inner)
+            continue
         nested = transform(step.form, lambda form: inner.form if form == Local(local) else form)  # noqa: B023
         fits = _depth(nested) <= NESTING and len(writer.text(nested)) <= _ROOM
         named = local in body.names and not isinstance(step.form, Local)
@@ -164,7 +171,7 @@ def forward_lines(body: Body, writer: Writer, lengths: Lengths, several: str = "
 def _narrow(step: Step, fresh: Iterator[int], body: Body, writer: Writer) -> list[Step]:
     """A step whose line is too long, as several: calls and computed sizes inside become statements of their own."""
     done: list[Step] = []
-    while len(writer.text(step.form)) > _ROOM:
+    while not isinstance(step.form, Scan) and len(writer.text(step.form)) > _ROOM:
         inner = _hoistable(step.form)
         if inner is None:
             break
@@ -200,6 +207,8 @@ def _statement(step: Step, names: dict[int, str], writer: Writer, lengths: Lengt
         return [lines[0].replace("(", "", 1)[:-1]] if tuple_ else lines
     if step.loop is not None:
         return _loop(step, step.loop, names, writer, lengths(step.loop.family))
+    if isinstance(step.form, Scan):
+        return scan_lines(step.form, [names[target] for target in step.targets], set(names.values()), writer)
     targets = ", ".join(names[target] for target in step.targets)
     lines = writer.lines(step.form, 2, f"{targets} = ")
     if len(step.targets) == 1 or len(lines[0]) <= WIDTH and len(lines) == 1:

@@ -86,6 +86,8 @@ def build_tree(lowering: Lowering) -> Place:
         if place.node is None:
             place.node, place.parameter = number, torch.owns
             place.first_weight = min(node.weights, default=None)
+    for region in lowering.regions.values():
+        _insert(root, graph.scopes[graph.frames[region.frame].scope].path, scopes)
     _finish(root, graph)
     return root
 
@@ -126,9 +128,11 @@ def _in_order(children: dict[str, Place]) -> dict[str, Place]:
 
 
 def _holder(family: Place) -> str:
-    """A list where the labels count from 0, a table where they are numbers in another order, else attributes."""
+    """A list where the labels count from 0, a table where they are numbers in another order, else attributes; these, too,
+    where it holds a family of attributes, which takes statements to make."""
     labels = list(family.children)
     kinds = {child.parameter for child in family.children.values()}
-    if len(kinds) > 1 or not all(label.isascii() and label.isdigit() for label in labels):
+    bare = any(child.family and child.holds == ATTRIBUTES for child in family.children.values())
+    if bare or len(kinds) > 1 or not all(label.isascii() and label.isdigit() for label in labels):
         return ATTRIBUTES
     return LIST if labels == [str(i) for i in range(len(labels))] else TABLE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 import numpy as np
 
@@ -13,11 +13,13 @@ from netspec.record import record
 
 @record
 class Entry:
-    """A tensor in a weights file. `load` reads it in its shape (bfloat16 as the uint16 of its bits), in any thread."""
+    """A tensor in a weights file. `load` reads it in its shape (bfloat16 as the uint16 of its bits), in any thread. Where a file
+    may hold one tensor under two names, `place` says where it lies; the two have the same."""
 
     dtype: str
     shape: tuple[int, ...]
     load: Callable[[], np.ndarray]
+    place: Hashable = None
 
     def __str__(self) -> str:
         return f"{self.dtype} {list(self.shape)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import field
 from functools import partial
 
@@ -27,6 +27,8 @@ _WIDER = {
     ("int8", "int32"),
     ("uint8", "int32"),
 }
+#: What PyTorch called the parts of a normalized weight before 2.0, and still reads under these names.
+_BEFORE = {"weight_g": "parametrizations.weight.original0", "weight_v": "parametrizations.weight.original1"}
 #: How many names of one kind a message lists.
 _SHOWN = 5
 
@@ -70,10 +72,14 @@ def match(graph: Graph, entries: Mapping[str, Entry], renames: Mapping[str, str]
     """Hold a file's tensors against the graph's, strictly.
 
     `renames` maps prefixes of the file's names to what they become (`{"module.": ""}`); the longest that fits is applied.
-    Narrower numbers are widened where nothing is lost (float16 to float32), never the other way. Raises Refusal NS624 where
+    Narrower numbers are widened where nothing is lost (float16 to float32), never the other way. What lies where a tensor of
+    the network lies is that one under a second name (a tied decoder's weight), and not unexpected. Raises Refusal NS624 where
     two names become one.
     """
+    names = {tensor.name for tensor in graph.weights}
     found = _renamed(entries, renames or {})
+    absent = names - found.keys()
+    found = {name if name in names else _now(name, absent): entry for name, entry in found.items()}
     taken: dict[str, Entry] = {}
     missing: list[str] = []
     filled: list[str] = []
@@ -86,8 +92,8 @@ def match(graph: Graph, entries: Mapping[str, Entry], renames: Mapping[str, str]
             other.append((tensor.name, f"{tensor.dtype} {list(tensor.shape)}", str(entry)))
         else:
             taken[tensor.name] = entry
-    names = {tensor.name for tensor in graph.weights}
-    unexpected = tuple(name for name in found if name not in names)
+    places = {(entry.place, entry.shape, entry.dtype) for entry in taken.values() if entry.place is not None}
+    unexpected = tuple(n for n, entry in found.items() if n not in names and (entry.place, entry.shape, entry.dtype) not in places)
     return Match(taken, tuple(missing), unexpected, tuple(other), tuple(filled), _advice(missing, unexpected))
 
 
@@ -100,6 +106,13 @@ def _renamed(entries: Mapping[str, Entry], renames: Mapping[str, str]) -> dict[s
             raise Refusal("NS624", f"two tensors of the file would both be called {new}", helps=("rename fewer of them",))
         found[new] = entry
     return found
+
+
+def _now(name: str, absent: Container[str]) -> str:
+    """What the network calls the part of a normalized weight that a file has under PyTorch's old name."""
+    layer, dot, part = name.rpartition(".")
+    new = layer + dot + _BEFORE.get(part, part)
+    return new if new in absent else name
 
 
 def _advice(missing: Sequence[str], unexpected: Sequence[str]) -> tuple[str, ...]:

@@ -81,6 +81,8 @@ def test_the_batch_is_what_layers_take_it_for() -> None:
     assert _found(_net("output y = x -> linear(4)", "input x: [N, 8]"), "NS506") == []
     assert _found(_net("output y = x -> embedding(9, 4)", "input x: int64 [2, 8]"), "NS506") == []
     assert _found(_net("output y = x -> embedding(9, 4) -> linear(4)", "input x: int64 [2, 8]"), "NS506") == [("x", 2)]
+    state = "input x: [N, T = 5, 8]; input h: [1, N, 4]"
+    assert _found(_net("output y = x -> gru(4, h0 = h) -> linear(4)", state), "NS506") == []
 
 
 # ------------------------------------------------------------------------------------------------------------------- NS507

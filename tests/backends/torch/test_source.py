@@ -223,6 +223,19 @@ def test_lists_are_loops_and_labels_that_are_no_attributes_stay_labels() -> None
     assert 'nn.init.normal_(parameters["position"], std=0.02)' in text
 
 
+def test_a_number_between_two_words_of_a_label_is_a_module_with_members() -> None:
+    net = netspec.loads("""
+      net n {
+        input x: [N, 4, 8, 8]
+        for i in 0..2 { x = x -> (conv(4, 1) -> relu) as "blocks.{i}.inner" }
+        output x
+      }
+    """)
+    weights = [f"blocks.{i}.inner.0.{kind}" for i in (0, 1) for kind in ("weight", "bias")]
+    assert list(net.torch(seed=0).state_dict()) == weights
+    assert 'self.blocks._modules["1"].inner' in write_source(net.graph)
+
+
 def test_a_layer_that_some_instances_lack_is_an_option() -> None:
     text = source(OPTIONAL)
     assert text.count("class ") == 2

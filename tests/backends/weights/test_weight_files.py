@@ -305,3 +305,16 @@ def test_no_file_and_other_kinds(tmp_path):
 def test_arrays_are_accepted_wherever_weights_are(tmp_path):
     save_safetensors(tmp_path / "a.safetensors", GRAPH, Arrays(ARRAYS))
     assert equal(weights_of(GRAPH, 0, str(tmp_path / "a.safetensors")))
+
+
+def test_what_lies_where_a_tensor_lies_is_that_tensor(tmp_path):
+    """A tied weight, which PyTorch's state dict has twice; an equal tensor elsewhere in the file is another one."""
+    torch = pytest.importorskip("torch")
+    weights = {n: torch.from_numpy(a.copy()) for n, a in ARRAYS.items()}
+    weight, path = weights["fc.weight"], tmp_path / "w.pt"
+    torch.save(weights | {"again": weight}, path)
+    assert equal(weights_of(GRAPH, 0, str(path)))
+    torch.save(weights | {"again": weight.clone()}, path)
+    assert match(GRAPH, read_entries(str(path))).unexpected == ("again",)
+    torch.save(weights | {"part": weight[:1]}, path)
+    assert match(GRAPH, read_entries(str(path))).unexpected == ("part",)
