@@ -23,11 +23,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the catalogue or one operator's page."""
     if options.name is None:
-        found = [ops.lookup(name) for name in ops.names()]
+        found = [ops.lookup(name) for name in (*ops.names(), *ops.MADE)]
         print(json.dumps([_data(o) for o in found], indent=2) if options.format == "json" else _catalogue())
         return 0
-    if not ops.known(options.name):
-        known = [*ops.names(), *ops.ALIASES]
+    if not ops.known(options.name) and options.name not in ops.MADE:
+        known = [*ops.names(), *ops.MADE, *ops.ALIASES]
         raise Refusal("NS018", f"there is no operator `{options.name}`", helps=(*suggestion(options.name, known), "netspec ops"), status=2)
     operator = ops.lookup(options.name)
     print(json.dumps(_data(operator), indent=2) if options.format == "json" else _page(operator))
@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _catalogue() -> str:
     lines = []
-    for family, names in ops.FAMILIES.items():
+    for family, names in (*ops.FAMILIES.items(), *((home, (name,)) for name, home in ops.MADE.items())):
         lines.append(f"{family}")
         lines.extend(f"  {signature(ops.lookup(name))}" for name in names)
     short = ", ".join(f"{alias} = {full}" for alias, full in ops.ALIASES.items())

@@ -97,7 +97,7 @@ def _written(graph: Any, value: int) -> str:
 def _paper(doc: str) -> str:
     """The first reference in a documentation string: from the start of its paragraph to the year behind its title."""
     for paragraph in doc.split("\n\n"):
-        found = re.match(r'[^"]+"[^"]+"[^"]*?\b(?:19|20)\d\d\b', " ".join(paragraph.split()))
+        found = re.match(r'[^"]+"[^"]+"[^"]*?\b(?:19|20)\d\d\b(?!\.\d)', " ".join(re.sub(r"(?<=\w)-\s+", "-", paragraph).split()))
         if found is not None:
             return found[0] + (")" if found[0].count("(") > found[0].count(")") else "")
     return ""

@@ -40,6 +40,8 @@ def all_words() -> frozenset[str]:
 
 def signature(operator: type[Operator]) -> str:
     """An operator's call in words: `conv(channels, kernel, stride = 1, …)`."""
+    if operator.SIGNATURE:
+        return operator.SIGNATURE
     shown = [n if f.is_required() else f"{n} = {_spell(f.default)}" for n, f in operator.model_fields.items()]
     return f"{operator.NAME}({', '.join(shown)})"
 

@@ -58,12 +58,21 @@ class Step(BaseModel):
 class Scan(Operator):
     """A block applied to one step after the other along an axis, with states that it carries from step to step.
 
-    Inputs: what the block takes beside its states, each taken apart along the axis or the same at every step; then, with
-    `initial`, the states to start with (zeros without). Outputs: what the block puts out, stacked along the axis; then, with
-    `states`, the last states.
+    An input of the block that is called as one of its outputs is a state: what one step puts out, the next one takes. Of the
+    other inputs, a tensor with as many steps along the axis as the first one is taken apart; any other is the same at every
+    step. States start as zeros of the shape that the block declares, or are given after the other tensors. Outputs that are no
+    states are stacked along the axis, in the order of the inputs; all steps share one set of weights.
+
+    over: the number of steps, open or fixed, which finds the axis in the first tensor.
+    axis: the axis of the steps, instead (1).
+    reverse: from the last step to the first.
+    states: whether the last states are outputs too, by name, behind the others.
+
+    PyTorch: a loop. ONNX: Scan, or the steps themselves, up to 64 of a fixed number.
     """
 
     NAME: ClassVar[str] = "scan"
+    SIGNATURE: ClassVar[str] = "scan(block, over = none, axis = none, reverse = false, states = false)"
     FAMILY: ClassVar[str] = "recurrent"
     ARITY: ClassVar[int | tuple[int, int | None]] = (1, None)
 

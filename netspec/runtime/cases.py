@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 #: a size at which every tap of the usual kernels meets the input, also in deep layers
 MODERATE = 64
 
+#: where the search for a case's sizes starts, as shares of the moderate ones
+SHARES = (1.0, 0.0, 1 / 3, 2 / 3, 1 / 2)
+
 #: the characters of inputs, in the order in which cases use them
 CHARACTERS = ("normal", "negative", "large mean", "equal", "tiny", "halves", "zeros")
 
@@ -44,41 +47,41 @@ def accepts(graph: Graph, sizes: dict[str, int]) -> bool:
 
 
 def size_cases(graph: Graph, count: int = 3, batches: tuple[int, ...] = (1, 3, 2)) -> list[dict[str, int]]:
-    """Up to `count` assignments of the open sizes that the network accepts, each with another batch.
+    """Up to `count` assignments of the open sizes that the network accepts, each with another batch, and, where it accepts so
+    many, with another value of every size.
 
     The first is of moderate size, large enough for every tap of a kernel to meet the input; then the smallest that are
-    accepted; then others of moderate size, odd and even, with axes that differ.
+    accepted; then others between them, odd and even; axes differ where they may.
     """
     batch = batch_sizes(graph)
     others = [s.name for s in graph.sizes if s.name not in batch]
     found: list[dict[str, int]] = []
-    for choice in _choices(graph, others):
-        sizes = {**graph.typical, **choice}
-        sizes.update({name: batches[len(found) % len(batches)] for name in batch})
-        if sizes not in found and accepts(graph, sizes):
-            found.append(sizes)
-        if len(found) == count:
-            break
+    for number in range(count):
+        for choice in _choices(graph, others, SHARES[number % len(SHARES)], found):
+            sizes = {**graph.typical, **choice}
+            sizes.update({name: batches[len(found) % len(batches)] for name in batch})
+            if sizes not in found and accepts(graph, sizes):
+                found.append(sizes)
+                break
     return found or [dict(graph.typical)]
 
 
-def _choices(graph: Graph, names: list[str]) -> Iterator[dict[str, int]]:
-    """Candidates for the sizes that are no batch, the best first."""
-    if not names:
-        yield from [{}] * 8
-        return
-    moderate = {name: _accepted(graph, name, min(graph.typical[name], MODERATE)) for name in names}
-    smallest = {name: _accepted(graph, name, 1) for name in names}
-    ranks = [tuple((r + i) % 4 if spread else r for i in range(len(names))) for r in range(4) for spread in (True, False)]
-    yield {n: moderate[n][k % len(moderate[n])] for n, k in zip(names, ranks[0])}
-    for rank in ranks[:2]:
-        yield {n: smallest[n][k % len(smallest[n])] for n, k in zip(names, rank)}
-    for rank in ranks[2:] + ranks[:2]:
-        yield {n: moderate[n][k % len(moderate[n])] for n, k in zip(names, rank)}
-    yield dict(graph.typical)
+def _choices(graph: Graph, names: list[str], share: float, before: list[dict[str, int]]) -> Iterator[dict[str, int]]:
+    """Candidates for the sizes that are no batch, from a share of the moderate ones on, the best first: values that no case
+    `before` has, and axes that differ."""
+    typical = graph.typical
+    values: dict[str, list[int]] = {}
+    for name in names:
+        used = {sizes[name] for sizes in before}
+        accepted = _accepted(graph, name, max(int(min(typical[name], MODERATE) * share), 1), 4 + len(used))
+        values[name] = [v for v in accepted if v not in used][:4] or accepted
+    for rank in range(4):
+        for spread in (1, 0):
+            yield {name: own[(rank + spread * i) % len(own)] for i, (name, own) in enumerate(values.items())}
+    yield {name: typical[name] for name in names}
 
 
-def _accepted(graph: Graph, name: str, start: int, count: int = 4) -> list[int]:
+def _accepted(graph: Graph, name: str, start: int, count: int) -> list[int]:
     """The first accepted values of one size from `start` on, the others at their typical values."""
     typical = graph.typical
     found = []

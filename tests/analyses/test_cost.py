@@ -17,7 +17,7 @@ from netspec.analyses.cost.storage import LOOKS, QUIET, REGROUP, STORED
 from netspec.op import Accepts
 from netspec.sizes.dim import evaluate, show
 from tests.ops.harness import accept
-from tests.shipped import DAILY
+from tests.shipped import daily
 
 
 def graph_of(body: str, shape: str = "[N, 3, H = 8, W = 8]") -> Any:
@@ -121,7 +121,7 @@ def test_shared_weights_count_once_and_their_work_each_time() -> None:
 
 
 # ------------------------------------------------------------------------------------------------------ expressions
-@pytest.mark.parametrize("spec", DAILY)
+@pytest.mark.parametrize("spec", daily("cost"))
 def test_expressions_are_the_numbers_at_every_size(spec: str) -> None:
     graph = netspec.load(spec).graph
     opened = expressed(graph, cost(graph))

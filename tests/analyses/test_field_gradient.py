@@ -17,7 +17,7 @@ from netspec.api import Net, load, loads
 from netspec.diagnostics.model import Refusal
 from tests.analyses.gradient import Gradient
 from tests.analyses.random_fields import random_fields
-from tests.shipped import DAILY
+from tests.shipped import daily
 
 LONG = bool(os.environ.get("NETSPEC_LONG"))
 #: random networks, in groups that run apart
@@ -60,7 +60,7 @@ def _spatial(spec: str) -> bool:
     return len(graph.values[graph.inputs[0].value].shape) > 2 and all(node.op.NAME != "argmax" for node in graph.nodes)
 
 
-CONVOLUTIONAL = [spec for spec in DAILY if _spatial(spec)]
+CONVOLUTIONAL = [spec for spec in daily("gradient") if _spatial(spec)]
 #: of the deep families one is enough for every day
 DEEP = (
     "densenet161",

@@ -22,7 +22,7 @@ from netspec.op import Site as Place
 from netspec.sizes.dim import evaluate
 from netspec.sizes.tensor import TensorType
 from tests.ops.harness import accept
-from tests.shipped import DAILY
+from tests.shipped import daily
 
 
 # ----------------------------------------------------------------------------------------------------------- orders
@@ -274,7 +274,7 @@ QUICK = (
 )
 
 
-@pytest.mark.parametrize("spec", [s if s in QUICK else pytest.param(s, marks=pytest.mark.slow) for s in DAILY])
+@pytest.mark.parametrize("spec", [s if s in QUICK else pytest.param(s, marks=pytest.mark.slow) for s in daily("memory")])
 def test_training_keeps_what_autograd_saves(spec: str) -> None:
     torch = pytest.importorskip("torch")
     net = netspec.load(spec)
@@ -293,7 +293,7 @@ def test_training_keeps_what_autograd_saves(spec: str) -> None:
     assert found.memory.training == found.memory.kept + found.memory.parameters + sum(s for s, _ in sizes)
 
 
-@pytest.mark.parametrize("spec", DAILY)
+@pytest.mark.parametrize("spec", daily("memory"))
 def test_shipped_networks_are_ordered_exactly(spec: str) -> None:
     found = cost(netspec.load(spec).graph).memory
     assert found.exact and found.best <= found.peak.bytes

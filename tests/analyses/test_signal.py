@@ -21,7 +21,7 @@ from netspec.diagnostics.model import SpecError
 from netspec.op import Accepts
 from netspec.ops import lookup, names
 from netspec.reach import Transposed, Window
-from tests.shipped import DAILY
+from tests.shipped import daily
 
 _ZERO_BIAS = "bias = zeros"
 
@@ -305,7 +305,7 @@ def test_notes_are_words_of_the_table() -> None:
         assert {s.note for s in signals(load(spec).graph).rows()} <= set(NOTES)
 
 
-@pytest.mark.parametrize("spec", DAILY)
+@pytest.mark.parametrize("spec", daily("signal"))
 @pytest.mark.parametrize("train", [True, False])
 def test_shipped_networks_are_known_throughout(spec: str, train: bool) -> None:
     rows = signals(load(spec).graph, train=train).rows()

@@ -14,7 +14,7 @@ from netspec.api import Net, load, loads
 from netspec.diagnostics.model import SpecError
 from tests.analyses.random_networks import Writer
 from tests.analyses.shape_oracle import Oracle
-from tests.shipped import DAILY
+from tests.shipped import daily
 
 LONG = bool(os.environ.get("NETSPEC_LONG"))
 #: Sizes that are tried one by one.
@@ -259,7 +259,7 @@ def test_random_networks_are_valid_exactly_where_pytorch_runs_them(part: int) ->
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("spec", DAILY)
+@pytest.mark.parametrize("spec", daily("sizes"))
 def test_shipped_networks_are_valid_exactly_where_pytorch_runs_them(spec: str) -> None:
     net = load(spec)
     for name in [size.name for size in net.graph.sizes if size.name != "N"][:1]:

@@ -9,10 +9,10 @@ from netspec.graph import Graph
 from netspec.op import Needs
 from netspec.sizes.dim import evaluate
 from netspec.sizes.tensor import TensorType
-from tests.shipped import DAILY
+from tests.shipped import daily
 
 
-@pytest.fixture(scope="module", params=DAILY)
+@pytest.fixture(scope="module", params=daily("graph"))
 def graph(request: pytest.FixtureRequest) -> Graph:
     return netspec.load(request.param).graph
 

@@ -121,7 +121,7 @@ def test_lints() -> None:
 def limitations() -> list[list[str]]:
     """The rows that the registry gives."""
     rows: dict[tuple[str, str, str], list[str]] = {}
-    for name in ops.names():
+    for name in (*ops.names(), *ops.MADE):
         for gap in ops.lookup(name).LIMITATIONS:
             rows.setdefault((gap.facet, gap.condition, gap.reason), []).append(f"`{name}`")
     return [[", ".join(names), facet, condition, reason] for (facet, condition, reason), names in rows.items()]

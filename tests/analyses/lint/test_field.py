@@ -7,7 +7,7 @@ import pytest
 from netspec import load
 from netspec.analyses.lint.facts import Facts
 from tests.check import check
-from tests.shipped import DAILY
+from tests.shipped import daily
 
 
 def _fires(body: str, code: str, shape: str) -> bool:
@@ -69,7 +69,7 @@ def test_heavy_layers(body: str, fires: bool) -> None:
     assert _fires(body, "NS562", "[N, 64]") == fires
 
 
-@pytest.mark.parametrize("spec", DAILY)
+@pytest.mark.parametrize("spec", daily("lints"))
 def test_the_sketch_says_what_the_analysis_says(spec: str) -> None:
     net = Facts(load(spec).graph)
     if net.sketch is None:
