@@ -16,7 +16,9 @@ from netspec.terms import Call, In, Item, OnnxTerm, Self, Support, Torch, call, 
 UNPACKED = Support(
     "unpacked",
     '''\
-def unpacked(result: tuple[Tensor, tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
+def unpacked(
+    result: tuple[Tensor, tuple[Tensor, Tensor]],
+) -> tuple[Tensor, Tensor, Tensor]:
     """What `nn.LSTM` returns with its pair of states taken apart: the sequence, h and c."""
     sequence, (h, c) = result
     return sequence, h, c
@@ -26,11 +28,24 @@ def unpacked(result: tuple[Tensor, tuple[Tensor, Tensor]]) -> tuple[Tensor, Tens
 OVER_LENGTHS = Support(
     "over_lengths",
     '''\
-def over_lengths(layer: nn.RNNBase, x: Tensor, lengths: Tensor, states: Tensor | tuple[Tensor, Tensor] | None = None) -> tuple:
-    """A recurrent layer over sequences that end after `lengths` steps: zeros from there on, the last states those of the ends."""
-    packed = nn.utils.rnn.pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
+def over_lengths(
+    layer: nn.RNNBase,
+    x: Tensor,
+    lengths: Tensor,
+    states: Tensor | tuple[Tensor, Tensor] | None = None,
+) -> tuple:
+    """A recurrent layer over sequences that end after `lengths` steps.
+
+    What it returns is zero from there on; the last states are those of the ends.
+    """
+    packed = nn.utils.rnn.pack_padded_sequence(
+        x, lengths.cpu(), batch_first=True, enforce_sorted=False
+    )
     steps, last = layer(packed, states)
-    return nn.utils.rnn.pad_packed_sequence(steps, batch_first=True, total_length=x.shape[1])[0], last
+    steps, _ = nn.utils.rnn.pad_packed_sequence(
+        steps, batch_first=True, total_length=x.shape[1]
+    )
+    return steps, last
 ''',
 )
 

@@ -9,6 +9,7 @@ from typing import Any, Iterator
 from netspec.backends.torch_source.draft import Draft, gathered, is_sequential
 from netspec.backends.torch_source.expressions import Expressions
 from netspec.backends.torch_source.form import (
+    UNKNOWN,
     Apply,
     ClassName,
     Dot,
@@ -136,11 +137,11 @@ class Classes:
 
     def _family(self, place: Place) -> Form:
         kind = "Parameter" if all(child.parameter for child in place.children.values()) else "Module"
+        if place.stepwise():
+            return Members(tuple(self._members(place)))
         if place.holds == LIST:
             return Apply(Text(f"nn.{kind}List"), (Sequence(tuple(f for _, f in gathered(self._members(place))), "["),))
-        if place.holds == TABLE:
-            return Apply(Text(f"nn.{kind}Dict"), (Table(tuple(self._members(place))),))
-        return Members(tuple(self._members(place)))
+        return Apply(Text(f"nn.{kind}Dict"), (Table(tuple(self._members(place))),))
 
     def _members(self, place: Place) -> list[tuple[str, Form]]:
         return [(label, self.construction[id(child)]) for label, child in place.children.items()]
@@ -162,12 +163,8 @@ class Classes:
         model = group[0]
         scope = self.graph.scopes[model.place.scope]  # type: ignore[index]
         lifting = Lifting(self._arguments(group), channels=set(self.channels))
-        columns = [align(list(column)) for column in zip(*(draft.forms() for draft in group))]
-        lifted: list[Form] = []
-        for column in columns:
-            rows = zip(*(constants(form) for form in column))
-            lifted.append(with_constants(column[0], iter([lifting.lift(list(row)) for row in rows])))
-        members, forms = lifted[0], iter(lifted[1:])
+        members, *rest = _lifted(lifting, [align(list(column)) for column in zip(*(draft.forms() for draft in group))])
+        forms = iter(rest)
         bodies = [] if sequential else model.bodies
         bodies = [replace(body, steps=[replace(step, form=next(forms)) for step in body.steps]) for body in bodies]
         made = ModuleClass(len(self.classes), self.stem(model.place), scope.doc, model.place, sequential, members, bodies)
@@ -211,6 +208,15 @@ def chain_arguments(members: Form) -> tuple[Form, ...]:
     assert isinstance(members, Members)
     pairs = tuple(Sequence((Text(quote(label)), form)) for label, form in members.items)
     return (Apply(Text("OrderedDict"), (Sequence(pairs, "["),)),)
+
+
+def _lifted(lifting: Lifting, columns: list[list[Form]]) -> list[Form]:
+    """Aligned forms as one form each. Constants that every instance has come first: those of an optional layer can then be said in
+    the words of what is always there, and an instance without the layer passes nothing for it."""
+    rows = [[list(row) for row in zip(*map(constants, column))] for column in columns]
+    order = sorted((row for inside in rows for row in inside), key=lambda row: any(literal.value is UNKNOWN for literal in row))
+    found = {id(row): lifting.lift(row) for row in order}
+    return [with_constants(column[0], iter([found[id(row)] for row in inside])) for column, inside in zip(columns, rows)]
 
 
 def _keep_apart(made: ModuleClass) -> None:

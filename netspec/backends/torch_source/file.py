@@ -112,13 +112,17 @@ def _members(writer: Writer, made: ModuleClass, members: Form, path: tuple[str, 
     lines: list[str] = []
     for label, form in members.items:
         target, room = made.place.access((*path, label)), 2
+        listed = bool(path) and made.place.at(path).holds == LIST
         flag = made.optional.get(label) if not path else None
         if flag:
             lines += [f"{INDENT * 2}{target} = nn.Identity()", f"{INDENT * 2}if {flag}:"]
             room = 3
         if isinstance(form, Members):
-            lines.append(f"{INDENT * room}{target} = nn.Module()")
+            empty = "nn.ModuleList()" if made.place.at((*path, label)).holds == LIST else "nn.Module()"
+            lines.append(f"{INDENT * room}{made.place.access(path)}.append({empty})" if listed else f"{INDENT * room}{target} = {empty}")
             lines += _members(writer, made, form, (*path, label))
+        elif listed:
+            lines += writer.lines(Apply(Text(f"{made.place.access(path)}.append"), (_brief(form),)), room)
         else:
             lines += writer.lines(_brief(form), room, f"{target} = ")
     return lines

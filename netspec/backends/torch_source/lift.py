@@ -164,8 +164,9 @@ def _scaled(values: Column, column: Column) -> Callable[[Form], Form] | None:
 
 
 def annotation(values: Iterable[Any]) -> str:
-    """The type of a parameter that takes these values."""
-    return " | ".join(dict.fromkeys(_annotation(value) for value in values))
+    """The type of a parameter that takes these values; `float` says `int` too."""
+    kinds = dict.fromkeys(_annotation(value) for value in values)
+    return " | ".join(kind for kind in kinds if kind != "int" or "float" not in kinds)
 
 
 def _annotation(value: Any) -> str:

@@ -33,11 +33,21 @@ class Place:
             yield from child.below()
         yield self
 
-    def length(self, path: tuple[str, ...]) -> int:
-        """How long the list under `path` is; 0 where there is no list."""
+    def stepwise(self) -> bool:
+        """Whether it is made by statements, one for each member: a family of attributes, or a list that holds one."""
+        inside = self.holds == LIST and any(child.stepwise() for child in self.children.values())
+        return self.family and (self.holds == ATTRIBUTES or inside)
+
+    def at(self, path: tuple[str, ...]) -> "Place":
+        """What stands under `path`."""
         place = self
         for label in path:
             place = place.children[label]
+        return place
+
+    def length(self, path: tuple[str, ...]) -> int:
+        """How long the list under `path` is; 0 where there is no list."""
+        place = self.at(path)
         return len(place.children) if place.holds == LIST and place.family else 0
 
     def access(self, path: tuple[str, ...]) -> str:
@@ -129,10 +139,11 @@ def _in_order(children: dict[str, Place]) -> dict[str, Place]:
 
 def _holder(family: Place) -> str:
     """A list where the labels count from 0, a table where they are numbers in another order, else attributes; these, too,
-    where it holds a family of attributes, which takes statements to make."""
+    instead of a table where it holds what takes statements to make."""
     labels = list(family.children)
     kinds = {child.parameter for child in family.children.values()}
-    bare = any(child.family and child.holds == ATTRIBUTES for child in family.children.values())
-    if bare or len(kinds) > 1 or not all(label.isascii() and label.isdigit() for label in labels):
+    if len(kinds) > 1 or not all(label.isascii() and label.isdigit() for label in labels):
         return ATTRIBUTES
-    return LIST if labels == [str(i) for i in range(len(labels))] else TABLE
+    if labels == [str(i) for i in range(len(labels))]:
+        return LIST
+    return ATTRIBUTES if any(child.stepwise() for child in family.children.values()) else TABLE
