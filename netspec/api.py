@@ -54,7 +54,6 @@ def _compile(
 ) -> Compilation:  # fmt: skip
     from netspec.elaborate.expand import expand
 
-    check_call(module, name, arguments, report)
     expansion = expand(module, name, arguments, sizes, report, limits)  # names, blocks → one flat graph
     check_sizes(expansion.graph, sizes, module.source)
     expansion.settle(_smallest_field)  #                     what waited for the finished network
@@ -134,17 +133,6 @@ def choose_net(module: tree.Module, net: str | None, report: Report) -> str | No
     shown = ", ".join(complete)
     report.error("NS012", f"{module.source.name} has several nets: {shown}", helps=(f"name one: `{module.source.name}:{complete[-1]}`",))
     return None
-
-
-def check_call(module: tree.Module, name: str, arguments: dict[str, Any], report: Report) -> None:
-    """Report arguments given from outside that the net does not have; they are dropped."""
-    statement = next(s for s in nets_of(module) if s.name == name)
-    if statement.variant is not None:
-        return
-    known = [p.name for p in statement.parameters]
-    for given in [a for a in arguments if a not in known]:
-        del arguments[given]
-        report.error("NS013", f"the net `{name}` has no parameter `{given}`", helps=suggestion(given, known))
 
 
 def check_sizes(graph: "Graph | None", sizes: Mapping[str, int], source: Source) -> None:

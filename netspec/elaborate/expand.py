@@ -8,6 +8,7 @@ from typing import Any, Callable, Iterator
 
 from netspec import graph as g
 from netspec.diagnostics.model import Report
+from netspec.diagnostics.nearest import suggestion
 from netspec.elaborate.build import TooLarge
 from netspec.elaborate.context import Activation, Deferred, Failed
 from netspec.elaborate.environment import Environment
@@ -87,6 +88,9 @@ class Expander(Initialization):
         statement = definition.statement
         assert isinstance(statement, tree.Net)
         known = self.parameters(definition)
+        for name in [name for name in given if name not in known]:
+            del given[name]
+            self.report.error("NS013", f"the net `{statement.name}` has no parameter `{name}`", helps=suggestion(name, list(known)))
         missing = [name for name, p in known.items() if p.default is None and name not in given]
         if missing:
             helps = (f"give it: `-p {missing[0]}=…`, or write a net that does: `net mine = {statement.name}({missing[0]} = …)`",)

@@ -8,88 +8,11 @@ from netspec.op import Accepts, Limitation, Needs, Operator, Reject, Rejects, Si
 from netspec.ops._arguments import changed
 from netspec.ops._inputs import require_floats, require_rank
 from netspec.ops._recurrence import GATES, Stack, recurrent_terms
+from netspec.ops._recurrent_torch import OVER_LENGTHS, RESET_BEFORE, UNPACKED
 from netspec.reach import All, AxisReach, Causal, Reach, Same
 from netspec.sizes.dim import Size, product, total
 from netspec.sizes.tensor import TensorType
 from netspec.terms import Call, In, Item, OnnxTerm, Self, Support, Torch, call, module
-
-UNPACKED = Support(
-    "unpacked",
-    '''\
-def unpacked(
-    result: tuple[Tensor, tuple[Tensor, Tensor]],
-) -> tuple[Tensor, Tensor, Tensor]:
-    """What `nn.LSTM` returns with its pair of states taken apart: the sequence, h and c."""
-    sequence, (h, c) = result
-    return sequence, h, c
-''',
-)
-
-OVER_LENGTHS = Support(
-    "over_lengths",
-    '''\
-def over_lengths(
-    layer: nn.RNNBase,
-    x: Tensor,
-    lengths: Tensor,
-    states: Tensor | tuple[Tensor, Tensor] | None = None,
-) -> tuple:
-    """A recurrent layer over sequences that end after `lengths` steps.
-
-    What it returns is zero from there on; the last states are those of the ends.
-    """
-    packed = nn.utils.rnn.pack_padded_sequence(
-        x, lengths.cpu(), batch_first=True, enforce_sorted=False
-    )
-    steps, last = layer(packed, states)
-    steps, _ = nn.utils.rnn.pad_packed_sequence(
-        steps, batch_first=True, total_length=x.shape[1]
-    )
-    return steps, last
-''',
-)
-
-RESET_BEFORE = Support(
-    "ResetBeforeGRU",
-    '''\
-class ResetBeforeGRU(nn.GRU):
-    """`nn.GRU` whose reset gate acts on the state before the product with its matrix, as in Cho et al., arXiv:1406.1078."""
-
-    def forward(self, x: Tensor, h0: Tensor | None = None, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        suffixes = ("", "_reverse") if self.bidirectional else ("",)
-        if h0 is None:
-            h0 = x.new_zeros(self.num_layers * len(suffixes), x.shape[0], self.hidden_size)
-        last = []
-        for layer in range(self.num_layers):
-            if layer:
-                x = F.dropout(x, self.dropout, self.training)
-            runs = [self.run(x, h0[layer * len(suffixes) + i], f"_l{layer}{s}", lengths) for i, s in enumerate(suffixes)]
-            x = torch.cat([steps for steps, _ in runs], 2)
-            last += [h for _, h in runs]
-        return x, torch.stack(last)
-
-    def run(self, x: Tensor, h: Tensor, name: str, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
-        """One layer in one direction: all steps, zero where a sequence has ended, and the last state."""
-        weight = getattr(self, f"weight_hh{name}")
-        weight_rz, weight_n = weight.split((2 * self.hidden_size, self.hidden_size))
-        bias_ih = getattr(self, f"bias_ih{name}") if self.bias else None
-        bias_hh = getattr(self, f"bias_hh{name}") if self.bias else x.new_zeros(len(weight))
-        bias_rz, bias_n = bias_hh.split((2 * self.hidden_size, self.hidden_size))
-        steps = list(F.linear(x, getattr(self, f"weight_ih{name}"), bias_ih).unbind(1))
-        times = range(len(steps))[::-1] if name.endswith("_reverse") else range(len(steps))
-        for t in times:
-            into_rz, into_n = steps[t].split((2 * self.hidden_size, self.hidden_size), 1)
-            r, z = (into_rz + F.linear(h, weight_rz, bias_rz)).sigmoid().chunk(2, 1)
-            n = (into_n + F.linear(r * h, weight_n, bias_n)).tanh()
-            steps[t] = (1 - z) * n + z * h
-            if lengths is not None:
-                here = (t < lengths).unsqueeze(1)
-                steps[t], h = torch.where(here, steps[t], 0), torch.where(here, steps[t], h)
-            else:
-                h = steps[t]
-        return torch.stack(steps, 1), h
-''',
-)
 
 
 class _Recurrent(Operator):

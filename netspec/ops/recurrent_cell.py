@@ -8,29 +8,11 @@ from netspec.op import Accepts, Needs, Operator, Reject, Rejects, Site, Weight, 
 from netspec.ops._arguments import changed
 from netspec.ops._inputs import require_floats, require_rank
 from netspec.ops._recurrence import GATES, Stack, cell_terms
+from netspec.ops._recurrent_torch import RESET_BEFORE_CELL
 from netspec.reach import All, Reach, Same
 from netspec.sizes.dim import Size, product, total
 from netspec.sizes.tensor import TensorType
-from netspec.terms import In, OnnxTerm, Self, Support, Torch, call, module
-
-RESET_BEFORE_CELL = Support(
-    "ResetBeforeGRUCell",
-    '''\
-class ResetBeforeGRUCell(nn.GRUCell):
-    """`nn.GRUCell` whose reset gate acts on the state before the product with its matrix, as in Cho et al., arXiv:1406.1078."""
-
-    def forward(self, x: Tensor, h: Tensor | None = None) -> Tensor:
-        if h is None:
-            h = x.new_zeros(x.shape[0], self.hidden_size)
-        sizes = (2 * self.hidden_size, self.hidden_size)
-        into_rz, into_n = F.linear(x, self.weight_ih, self.bias_ih if self.bias else None).split(sizes, 1)
-        weight_rz, weight_n = self.weight_hh.split(sizes)
-        bias_rz, bias_n = self.bias_hh.split(sizes) if self.bias else (None, None)
-        r, z = (into_rz + F.linear(h, weight_rz, bias_rz)).sigmoid().chunk(2, 1)
-        n = (into_n + F.linear(r * h, weight_n, bias_n)).tanh()
-        return (1 - z) * n + z * h
-''',
-)
+from netspec.terms import In, OnnxTerm, Self, Torch, call, module
 
 
 class _Cell(Operator):

@@ -73,7 +73,7 @@ def _choices(graph: Graph, names: list[str], share: float, before: list[dict[str
     values: dict[str, list[int]] = {}
     for name in names:
         used = {sizes[name] for sizes in before}
-        accepted = _accepted(graph, name, max(int(min(typical[name], MODERATE) * share), 1), 4 + len(used))
+        accepted = _accepted(graph, names, name, max(int(min(typical[name], MODERATE) * share), 1), 4 + len(used))
         values[name] = [v for v in accepted if v not in used][:4] or accepted
     for rank in range(4):
         for spread in (1, 0):
@@ -81,12 +81,12 @@ def _choices(graph: Graph, names: list[str], share: float, before: list[dict[str
     yield {name: typical[name] for name in names}
 
 
-def _accepted(graph: Graph, name: str, start: int, count: int) -> list[int]:
-    """The first accepted values of one size from `start` on, the others at their typical values."""
+def _accepted(graph: Graph, names: list[str], name: str, start: int, count: int) -> list[int]:
+    """The first accepted values of one size from `start` on, the others at their typical values, or all at the same."""
     typical = graph.typical
     found = []
     for value in range(start, start + max(2 * typical[name], 64) + 1):
-        if accepts(graph, {**typical, name: value}):
+        if accepts(graph, {**typical, name: value}) or accepts(graph, {**typical, **dict.fromkeys(names, value)}):
             found.append(value)
             if len(found) == count:
                 break
@@ -175,11 +175,11 @@ def _array(rng: "np.random.Generator", shape: tuple[int, ...], dtype: str, chara
 class Revealing:
     """Weights that hide nothing: no zeros and ones where a lowering could forget them, variances in [0.01, 3].
 
-    Scaled to keep signals near one, so that deep networks neither vanish nor overflow.
+    Scaled to keep signals near one, so that deep networks neither vanish nor overflow; `gain` is a factor on matrices and kernels.
     """
 
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
+    def __init__(self, seed: int, gain: float = 1.0) -> None:
+        self.seed, self.gain = seed, gain
 
     def array(self, tensor: Tensor) -> "np.ndarray":
         """The values of one stored tensor."""
@@ -202,5 +202,5 @@ class Revealing:
         elif tensor.role == "bias":
             values = rng.normal(0, 0.2, tensor.shape)
         else:
-            values = rng.normal(0, 1 / max(tensor.fan_in, 1.0) ** 0.5, tensor.shape)
+            values = rng.normal(0, self.gain / max(tensor.fan_in, 1.0) ** 0.5, tensor.shape)
         return np.asarray(values, tensor.dtype)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 NODE_FACTOR, NODE_ULPS = 8.0, 2.0
 END_FACTOR, END_ULPS = 16.0, 4.0
 
+#: factors on the weights that are made, tried in turn
+GAINS = (1.0, 0.7, 0.5)
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -84,11 +87,9 @@ def verify(
     assignments (`[{"N": 2, "H": 64, "W": 48}]`), `batches` those of the batch. `nodes` False leaves out the comparison node by
     node. Comparing stops at the first case that differs. Raises `Refusal` as building and running do (NS70x, NS73x).
     """
-    array_of = weights or Revealing(seed).array
-    arrays = {t.name: array_of(t) for t in graph.weights}
     verdict = Verdict()
     cases = [Case(tuple(s.items()), CHARACTERS[i % len(CHARACTERS)]) for i, s in enumerate(sizes or size_cases(graph, count, batches))]
-    whole = _Whole(graph, arrays, opset)
+    whole, arrays = _whole(graph, weights, seed, cases[0], opset)
     alone: dict[Any, _Pair] = {}
     for number, case in enumerate(cases):
         given = inputs(graph, dict(case.sizes), case.character, seed + number)
@@ -218,6 +219,24 @@ def _pair_for(graph: Graph, node: Node, arrays: dict[str, Any], sizes: dict[str,
 
 
 # ------------------------------------------------------------------------------------------------------- whole runs
+def _whole(
+    graph: Graph, weights: Callable[[Any], "np.ndarray"] | None, seed: int, case: Case, opset: int
+) -> tuple["_Whole", dict[str, "np.ndarray"]]:  # fmt: skip
+    """The network and its weights: those given, or made ones under which it is no matter of rounding what comes out.
+
+    Hundreds of residual blocks without norms double their signal each, and gates above them then show the last digits only: the
+    weights are made smaller until PyTorch in float32 and in float64 agree at the first case.
+    """
+    given = inputs(graph, dict(case.sizes), case.character, seed)
+    for gain in (1.0,) if weights else GAINS:
+        array_of = weights or Revealing(seed, gain).array
+        arrays = {t.name: array_of(t) for t in graph.weights}
+        whole = _Whole(graph, arrays, opset)
+        if gain == GAINS[-1] or weights or whole.is_conditioned(given):
+            break
+    return whole, arrays
+
+
 class _Whole:
     """The network in both, with onnxruntime's optimizations on and off."""
 
@@ -227,6 +246,17 @@ class _Whole:
         self.graph = graph
         self.pair = _Pair(graph, arrays, opset)
         self.plain = Session(self.pair.model, provider="cpu", optimize=False)
+
+    def is_conditioned(self, given: dict[str, Any]) -> bool:
+        """Whether the digits of float32 suffice: PyTorch's outputs in it are within 1e-4 of those in float64."""
+        import numpy as np
+
+        feed = [given[p.name] for p in self.graph.inputs]
+        for one, two in zip(self.pair.run_torch(feed, False), self.pair.run_torch(feed, True)):
+            if np.issubdtype(one.dtype, np.floating) and np.isfinite(two).all() and two.size:
+                if not np.abs(one - two).max() <= 1e-4 * np.abs(two).max():
+                    return False
+        return True
 
     def compare(self, case: Case, given: dict[str, Any], verdict: Verdict) -> None:
         """One whole run, both ways."""

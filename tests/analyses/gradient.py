@@ -266,7 +266,7 @@ _KEPT = frozenset(
 _IDENTITY = frozenset(
     "relu relu6 gelu silu elu celu selu mish softplus hardtanh hardswish hardsigmoid sigmoid tanh leaky_relu prelu softsign logsigmoid "
     "threshold dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout local_response_norm abs exp log sqrt neg clamp "
-    "clamp_min clamp_max positive".split()
+    "clamp_min clamp_max positive weight_norm".split()
 )
 _LINEAR: dict[str, Callable[..., Any]] = {
     **{f"conv{d}d": _conv for d in (1, 2, 3)},

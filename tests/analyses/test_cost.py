@@ -10,10 +10,11 @@ import pytest
 import netspec
 from netspec import ops
 from netspec.analyses.constraints import valid_sizes
-from netspec.analyses.cost import cost, expressed
+from netspec.analyses.cost import batch_sizes, cost, expressed
 from netspec.analyses.cost.grouping import by_block, by_operator, in_order
 from netspec.analyses.cost.operations import FAMILIES, OPERATIONS, operations
-from netspec.analyses.cost.storage import LOOKS, QUIET, REGROUP, STORED
+from netspec.analyses.cost.storage import LOOKS, QUIET, REGROUP, STORED, storages
+from netspec.analyses.cost.typed import typed
 from netspec.op import Accepts
 from netspec.sizes.dim import evaluate, show
 from tests.ops.harness import accept
@@ -128,10 +129,25 @@ def test_expressions_are_the_numbers_at_every_size(spec: str) -> None:
     for sizes in _choices(graph):
         found = cost(graph, sizes)
         env = dict(found.sizes)
-        assert opened.total.at(env) == found.total
+        total = opened.total.at(env)
+        assert (total.parameters, total.flops) == (found.total.parameters, found.total.flops)
+        if _copies(graph, found.sizes) != _copies(graph, cost(graph).sizes):
+            continue  # bytes are of the copies at the typical sizes: at others a `reshape` may be a look, as where one window is all
+        assert total == found.total
         assert [layer.at(env) for layer in opened.layers] == list(found.layers)
-        assert evaluate(opened.memory.kept, env) == found.memory.kept
+        if all(env[n] > 1 for n in batch_sizes(graph)) or not RECURRENT & {n.op.NAME for n in graph.nodes}:
+            assert evaluate(opened.memory.kept, env) == found.memory.kept
         assert evaluate(opened.memory.peak, env) <= found.memory.peak.bytes  # the peak may be another one there
+
+
+#: they keep a copy of their input with the time first, of one example the input itself: an expression is of several
+RECURRENT = {"rnn", "gru", "lstm"}
+
+
+def _copies(graph: Any, sizes: Any) -> tuple[bool, ...]:
+    """Which nodes make no copy at these sizes, in evaluation and in training."""
+    types = typed(graph, dict(sizes)).types
+    return (*storages(graph, types).view, *storages(graph, types, training=True).view)
 
 
 def _choices(graph: Any) -> list[Mapping[str, int]]:

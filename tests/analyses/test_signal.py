@@ -15,7 +15,7 @@ from netspec.analyses.signal import NOTES, Moments, Signals, signals
 from netspec.analyses.signal.activation import curve_of, rectifier, respond
 from netspec.analyses.signal.borders import backward, forward
 from netspec.analyses.signal.pool_rules import maximum
-from netspec.analyses.signal.table import RULES
+from netspec.analyses.signal.table import RULES, UNKNOWN
 from netspec.api import Net, load, loads
 from netspec.diagnostics.model import SpecError
 from netspec.op import Accepts
@@ -307,10 +307,16 @@ def test_notes_are_words_of_the_table() -> None:
 
 @pytest.mark.parametrize("spec", daily("signal"))
 @pytest.mark.parametrize("train", [True, False])
-def test_shipped_networks_are_known_throughout(spec: str, train: bool) -> None:
-    rows = signals(load(spec).graph, train=train).rows()
-    unknown = [s.op for s in rows if s.second is None or s.gradient is None]
-    assert set(unknown) <= {"argmax", "cast"}, "positions and truth values have no moments and no gradient"
+def test_shipped_networks_are_known_up_to_operators_of_which_nothing_is_said(spec: str, train: bool) -> None:
+    """Positions and truth values (`argmax`, `cast`) have no moments and no gradient; a recurrence and attention are not worked out."""
+    graph = load(spec).graph
+    values = signals(graph, train=train).values
+    lost = [n for n in graph.nodes if values[n.outputs[0]].second is None and graph.values[n.outputs[0]].dtype.startswith("float")]
+    begins = {n.op.NAME for n in lost if all(values[i].second is not None for i in n.inputs)}
+    assert begins <= {*UNKNOWN, "scan", "cast"}
+    assert {*UNKNOWN, "scan", "argmax", "cast"} & {n.op.NAME for n in graph.nodes} or all(
+        s.second is not None and s.gradient is not None for s in values
+    )
 
 
 def test_data_is_plain() -> None:

@@ -170,7 +170,7 @@ def test_only_what_it_takes_is_blamed() -> None:
     assert part.text == "L >= 82" and [cause.text for cause in part.causes] == ["`max_pool` at line 3 needs L - 80 >= 2"]
     found = valid_sizes(load("zoo.unet:unet", base=4).graph)
     (cause,) = found.of("H")[0].causes
-    assert cause.text == "`++` at line 23 meets `max_pool` at line 18, 4 times" and len(cause.nodes) == 8
+    assert cause.text == "`++` at line 25 meets `max_pool` at line 20, 4 times" and len(cause.nodes) == 8
 
 
 # ------------------------------------------------------------------------------------------------------------ typical sizes

@@ -77,8 +77,9 @@ def multihead_keeps(op: Any, x: Types, y: Types, flows: tuple[bool, ...]) -> Hel
     found = dict(zip(masks, range(len(rest), len(x))))
     stepwise = op.dropout or any(flows[i] for i in found.values())
     scores = batch * op.heads * queries * keys
-    if stepwise:
-        return Held((), (), (more + (3 if op.dropout else 1) * scores) * each)
+    if stepwise:  # values alone among all that one product projected keep queries and keys as well, beside the scaled ones
+        packed = count(q) + count(k) if len(rest) == 1 else 0
+        return Held((), (), (more + packed + (3 if op.dropout else 1) * scores) * each)
     inputs: tuple[int, ...] = ()
     if len(masks) == 2 or op.causal and masks:
         more = more + scores

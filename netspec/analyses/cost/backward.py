@@ -32,7 +32,7 @@ def kept_for_backward(graph: Graph, at: Typed, held: Storages, flowing: frozense
     found: dict[int, None] = {}
     more: list[Size] = []
     known: dict[Any, Saved] = {}
-    for node, kind in zip(graph.nodes, at.kinds):
+    for node, kind, copied in zip(graph.nodes, at.kinds, held.copied):
         through = tuple([i in flows for i in node.inputs])
         if not (True in through or any([trainable[w] for w in node.weights])) or at.types[node.outputs[0]].dtype not in FLOATS:
             more.append(0)
@@ -43,6 +43,8 @@ def kept_for_backward(graph: Graph, at: Typed, held: Storages, flowing: frozense
             inputs, outputs = (tuple(at.types[v] for v in values) for values in (node.inputs, node.outputs))
             site = Site(node.op, inputs, outputs, through)
             what = known[kind, through] = saved(site) if node.body is None else _of_steps(graph.bodies[node.body], site)
+        if copied and what.inputs:
+            what = Saved((), what.outputs, total((what.more, tensor_bytes(at.types[node.inputs[0]]))))
         for number in what.inputs:
             found[held.of[node.inputs[number]]] = None
         for number in what.outputs:

@@ -6,6 +6,8 @@ tensor it may be either (`TensorUtils.cpp`, `computeStride_impl`). All other ope
 
 from __future__ import annotations
 
+from math import prod
+
 from netspec.graph import Graph, Node
 from netspec.reach import All, AxisReach, Same, Shift
 from netspec.record import record
@@ -28,12 +30,14 @@ class Storages:
     """The memory behind the values: `of[v]` numbers the storage of value v, by the value that was there first.
 
     `size[s]` are the bytes of storage s: 0 for what is stored with the network. `view[n]` tells whether node n makes a
-    look at its first input rather than a new tensor.
+    look at its first input rather than a new tensor; `copied[n]` whether it is a linear layer whose first input does not lie in rows:
+    the product takes a copy of it.
     """
 
     of: tuple[int, ...]
     size: tuple[int, ...]
     view: tuple[bool, ...]
+    copied: tuple[bool, ...]
 
 
 def storages(graph: Graph, types: tuple[TensorType, ...], training: bool = False) -> Storages:
@@ -41,8 +45,10 @@ def storages(graph: Graph, types: tuple[TensorType, ...], training: bool = False
     of = list(range(len(types)))
     size = [bytes_of(t) for t in types]
     strides: dict[int, Strides] = {}
-    view = []
+    view, copied = [], []
     for node in graph.nodes:
+        first = node.inputs[0] if node.op.NAME == "linear" else -1
+        copied.append(first in strides and _scattered(types[first].shape, strides[first]))
         looks = _look(node, types, strides, training)
         view.append(looks)
         for output in node.outputs:
@@ -50,7 +56,7 @@ def storages(graph: Graph, types: tuple[TensorType, ...], training: bool = False
                 of[output], size[output] = of[node.inputs[0]], size[of[node.inputs[0]]]
             elif node.op.NAME in STORED:
                 size[output] = 0
-    return Storages(tuple(of), tuple(size), tuple(view))
+    return Storages(tuple(of), tuple(size), tuple(view), tuple(copied))
 
 
 def bytes_of(tensor: TensorType) -> int:
@@ -111,6 +117,11 @@ def _regrouped(node: Node, types: tuple[TensorType, ...], strides: dict[int, Str
     if found is not None and not _same_layout(types[target].shape, found, contiguous(types[target].shape)):
         strides[target] = found
     return found is not None
+
+
+def _scattered(shape: tuple[int, ...], strides: Strides) -> bool:
+    """Whether a tensor cannot be looked at as a matrix of rows along its last axis."""
+    return len(shape) > 2 and view_strides(shape, strides, (prod(shape[:-1]), shape[-1])) is None
 
 
 def view_strides(shape: tuple[int, ...], strides: Strides, target: tuple[int, ...]) -> Strides | None:

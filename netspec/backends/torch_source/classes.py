@@ -30,7 +30,7 @@ from netspec.backends.torch_source.lift import Column, Lifting
 from netspec.backends.torch_source.lower import Body, Lowering, SourceError
 from netspec.backends.torch_source.naming import identifier, unique
 from netspec.backends.torch_source.optional import merge
-from netspec.backends.torch_source.tree import LIST, TABLE, Place, quote
+from netspec.backends.torch_source.tree import LIST, Place, quote
 from netspec.graph import Tensor
 from netspec.sizes.dim import Dim, show
 

@@ -16,7 +16,7 @@ from netspec.backends.torch_source.lower import Body, Lowering
 from netspec.backends.torch_source.naming import class_name, identifier, unique
 from netspec.backends.torch_source.statements import forward_lines
 from netspec.backends.torch_source.text import comment, docstring
-from netspec.backends.torch_source.tree import build_tree
+from netspec.backends.torch_source.tree import LIST, build_tree
 from netspec.graph import Graph
 from netspec.terms import Support
 
@@ -27,13 +27,14 @@ class File:
     def __init__(self, graph: Graph, version: str) -> None:
         self.graph, self.version = graph, version
         self.lowering = Lowering(graph)
-        self.classes = Classes(self.lowering, build_tree(self.lowering)).classes
-        self.order = _dependencies_first(self.classes)
+        root = build_tree(self.lowering)
+        classes = Classes(self.lowering, root)
+        self.order = _dependencies_first(classes.classes)
         self.guard = Guard(graph)
         self.supports = [*self.guard.supports, *_supports(self.lowering)]
-        self.reset = reset_parameters(self.lowering)
         self.taken = {support.name for support in self.supports}
         self.names = name_classes(self.order, self.taken)
+        self.reset = reset_parameters(self.lowering, classes, root, self.names)
         self.outputs_name = unique(f"{self.names[self.order[-1].number]}Outputs", self.taken)
 
     def text(self) -> str:
@@ -110,21 +111,22 @@ def _members(writer: Writer, made: ModuleClass, members: Form, path: tuple[str, 
     """The statements that set the members of a module, those of families inside it too."""
     assert isinstance(members, Members)
     lines: list[str] = []
+    listed = bool(path) and made.place.at(path).holds == LIST
     for label, form in members.items:
         target, room = made.place.access((*path, label)), 2
-        listed = bool(path) and made.place.at(path).holds == LIST
         flag = made.optional.get(label) if not path else None
         if flag:
             lines += [f"{INDENT * 2}{target} = nn.Identity()", f"{INDENT * 2}if {flag}:"]
             room = 3
+        inside: list[str] = []
         if isinstance(form, Members):
-            empty = "nn.ModuleList()" if made.place.at((*path, label)).holds == LIST else "nn.Module()"
-            lines.append(f"{INDENT * room}{made.place.access(path)}.append({empty})" if listed else f"{INDENT * room}{target} = {empty}")
-            lines += _members(writer, made, form, (*path, label))
-        elif listed:
+            inside = _members(writer, made, form, (*path, label))
+            form = Text("nn.ModuleList()" if made.place.at((*path, label)).holds == LIST else "nn.Module()")
+        if listed:
             lines += writer.lines(Apply(Text(f"{made.place.access(path)}.append"), (_brief(form),)), room)
         else:
             lines += writer.lines(_brief(form), room, f"{target} = ")
+        lines += inside
     return lines
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
-from dataclasses import dataclass
 from typing import Any
 
-from netspec.backends.torch_source.form import Apply, Form, Literal, Sequence, Text
+from netspec.backends.torch_source.classes import Classes
+from netspec.backends.torch_source.form import Apply, Literal, Text
 from netspec.backends.torch_source.layout import INDENT, Writer
 from netspec.backends.torch_source.lower import Lowering, site
+from netspec.backends.torch_source.starts import Keywords, Loops, Start, by_name
+from netspec.backends.torch_source.tree import Place
 from netspec.graph import Tensor
 from netspec.initializers import GAINS, resolve
 from netspec.initializers.distributions import (
@@ -28,45 +29,23 @@ from netspec.initializers.distributions import (
 )  # fmt: skip
 from netspec.op import Initializer
 
-Keywords = tuple[tuple[str, Any], ...]
 
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """One parameter and the call that starts it: `function(parameter, **keywords)`; then row `zero_row` is made zero.
-
-    `module` is the class that stores the parameter. Of `copies` rows that are to be equal, the call starts the first alone.
-    """
-
-    name: str
-    local: str
-    module: str
-    function: str
-    keywords: Keywords
-    zero_row: int | None = None
-    copies: int = 1
-
-    def call(self, parameter: str) -> Form:
-        """The call for a parameter of that name."""
-        return Apply(Text(f"nn.init.{self.function}"), (Text(parameter),), tuple((k, Literal(v)) for k, v in self.keywords))
-
-
-def reset_parameters(lowering: Lowering) -> list[str]:
-    """The lines of the method; none where torch's own defaults are what the spec asks for."""
+def reset_parameters(lowering: Lowering, classes: Classes, root: Place, names: dict[int, str]) -> list[str]:
+    """The lines of the method; none where torch's own defaults are what the spec asks for. `names` are those of the classes."""
     starts = _starts(lowering)
-    writer = Writer(lambda number: "")
+    writer = Writer(names.__getitem__)
     written = _written(lowering, writer)
     if not starts and not written:
         return []
-    rules, rest = _by_class(starts, lowering)
+    loops = Loops(starts, lowering, classes, root, names)
     lines = [
         f"{INDENT}def reset_parameters(self) -> None:",
         f'{INDENT * 2}"""Start as the spec says; what is not named here starts as torch starts it."""',
-        *_class_loop(rules, writer),
+        *loops.lines(writer),
     ]
-    named = [line for group in _alike(rest) for line in _names_loop(group, writer)]
+    named = by_name(loops.rest, writer)
     named += [line for start in starts if start.zero_row is not None for line in _zero_row(start, writer)]
-    if copied := _copies(rest, writer) + _lengths(starts, lowering, writer) + written:
+    if copied := _copies(starts, writer) + _lengths(starts, lowering, writer) + written:
         named += [f"{INDENT * 2}with torch.no_grad():", *copied]
     return [*lines, *([f"{INDENT * 2}parameters = dict(self.named_parameters())"] if named else []), *named]
 
@@ -131,7 +110,7 @@ def _starts(lowering: Lowering) -> list[Start]:
             ):
                 row = wanted.zero_row if isinstance(wanted, Normal) else None
                 copies = wanted.copies if isinstance(wanted, Repeated) else 1
-                found[tensor.name] = Start(tensor.name, tensor.local, cls, *_call(tensor, wanted), row, copies)
+                found[tensor.name] = Start(tensor.name, tensor.local, cls, *_call(tensor, wanted), row, copies, _by_rows(wanted))
     return list(found.values())
 
 
@@ -220,115 +199,14 @@ def _plain(wanted: Distribution, tensor: Tensor) -> tuple[str, Keywords]:
 
 
 def _sparse(wanted: Sparse, tensor: Tensor) -> tuple[str, Keywords]:
-    """torch empties columns; Martens' rule empties rows, which are the columns of the transpose (see `_parameter`)."""
+    """torch empties columns; Martens' rule empties rows, which are the columns of the transpose."""
     rows, columns = tensor.shape
     if wanted.zeros_per_column is not None:
         return "sparse_", (("sparsity", wanted.zeros_per_column / rows), ("std", wanted.std))
-    return "sparse_ ", (("sparsity", (columns - (wanted.kept_per_row or 0)) / columns), ("std", wanted.std))
+    return "sparse_", (("sparsity", (columns - (wanted.kept_per_row or 0)) / columns), ("std", wanted.std))
 
 
-# ------------------------------------------------------------------------------------------------------------- loops
-@dataclass(frozen=True, slots=True)
-class ClassRule:
-    """How the parameter `start.local` of all modules of a class starts; `guarded` where some of them lack it."""
-
-    start: Start
-    guarded: bool
-
-
-def _by_class(starts: list[Start], lowering: Lowering) -> tuple[dict[str, list[ClassRule]], list[Start]]:
-    """Rules for what most modules of one class have in common, and the parameters that they do not hold for."""
-    modules, stored = _inventory(lowering)
-    rules: dict[str, list[ClassRule]] = defaultdict(list)
-    rest: list[Start] = []
-    alike: dict[tuple[str, str], list[Start]] = defaultdict(list)
-    for start in starts:
-        alike[start.module, start.local].append(start)
-    for (cls, local), group in alike.items():
-        calls = Counter((start.function, repr(start.keywords)) for start in group if start.copies == 1)
-        usual, count = calls.most_common(1)[0] if calls else ("", 0)
-        if stored[cls, local] == len(group) > 1 and count > 1:
-            first = next(start for start in group if start.copies == 1 and (start.function, repr(start.keywords)) == usual)
-            rules[cls].append(ClassRule(first, len(group) < modules[cls]))
-            group = [start for start in group if start.copies > 1 or (start.function, repr(start.keywords)) != usual]
-        rest += group
-    return rules, rest
-
-
-def _inventory(lowering: Lowering) -> tuple[Counter[str], Counter[tuple[str, str]]]:
-    """How many modules there are of each class, and how many of them store a parameter of each name.
-
-    Only classes of `nn` that store their parameters themselves: a loop over modules would reach into others.
-    """
-    modules: Counter[str] = Counter()
-    stored: Counter[tuple[str, str]] = Counter()
-    labels = set()
-    for node, torch in zip(lowering.graph.nodes, lowering.torch):
-        tensors = [lowering.graph.weights[w] for w in node.weights]
-        if any("." in tensor.local for tensor in tensors):
-            return Counter(), Counter()
-        if torch.module is None or torch.owns or node.label in labels or not isinstance(torch.module.cls, str):
-            continue
-        labels.add(node.label)
-        modules[torch.module.cls] += 1
-        stored.update((torch.module.cls, tensor.local) for tensor in tensors)
-    return modules, stored
-
-
-def _class_loop(rules: dict[str, list[ClassRule]], writer: Writer) -> list[str]:
-    if not rules:
-        return []
-    branches: list[tuple[list[str], str, list[str]]] = []
-    for cls, of_class in rules.items():
-        only = of_class[0] if len(of_class) == 1 and of_class[0].guarded else None
-        guard = f" and module.{only.start.local} is not None" if only else ""
-        body = []
-        for rule in of_class:
-            nested = rule.guarded and rule is not only
-            body += [f"{INDENT * 4}if module.{rule.start.local} is not None:"] if nested else []
-            body += writer.lines(rule.start.call(f"module.{rule.start.local}"), 5 if nested else 4)
-        if branches and branches[-1][1:] == (guard, body):
-            branches[-1][0].append(cls)
-        else:
-            branches.append(([cls], guard, body))
-    lines = [f"{INDENT * 2}for module in self.modules():"]
-    for word, (classes, guard, body) in zip(("if", *("elif",) * len(branches)), branches):
-        kinds = classes[0] if len(classes) == 1 else f"({', '.join(classes)})"
-        lines += [f"{INDENT * 3}{word} isinstance(module, {kinds}){guard}:", *body]
-    return lines
-
-
-def _alike(starts: list[Start]) -> list[list[Start]]:
-    """Parameters that one loop can start: the same function with the same keywords, whatever the numbers, on as many rows."""
-    groups: dict[Any, list[Start]] = defaultdict(list)
-    for start in starts:
-        groups[start.function, start.copies, tuple(name for name, _ in start.keywords)].append(start)
-    return list(groups.values())
-
-
-def _names_loop(group: list[Start], writer: Writer) -> list[str]:
-    """One parameter, or a loop over names with the numbers that differ between them."""
-    first = group[0]
-    if len(group) == 1:
-        return writer.lines(first.call(_parameter(first, f"parameters[{writer.text(Literal(first.name))}]")), 2)
-    columns = list(zip(*(start.keywords for start in group)))
-    varying = [column[0][0] for column in columns if len({repr(value) for _, value in column}) > 1]
-    fixed = tuple((name, value) for name, value in first.keywords if name not in varying)
-    rows: list[Form] = []
-    for start in group:
-        numbers = [Literal(value) for name, value in start.keywords if name in varying]
-        rows.append(Sequence((Literal(start.name), *numbers)) if numbers else Literal(start.name))
-    call = Apply(
-        Text(f"nn.init.{first.function.strip()}"),
-        (Text(_parameter(first, "parameters[name]")),),
-        (*((name, Text(name)) for name in varying), *((name, Literal(value)) for name, value in fixed)),
-    )
-    head = writer.lines(Sequence(tuple(rows)), 2, f"for {', '.join(['name', *varying])} in ", ":")
-    return [*head, *writer.lines(call, 3)]
-
-
-def _parameter(start: Start, access: str) -> str:
-    """The part of a parameter that the call starts."""
-    if start.copies > 1:
-        access += f"[::{start.copies}]"
-    return f"{access}.detach().T" if start.function.endswith(" ") else access
+def _by_rows(wanted: Distribution) -> bool:
+    """Whether torch's function has to be given the transpose."""
+    law = wanted.law if isinstance(wanted, Repeated) else wanted
+    return isinstance(law, Sparse) and law.zeros_per_column is None

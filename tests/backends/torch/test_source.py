@@ -233,7 +233,8 @@ def test_a_number_between_two_words_of_a_label_is_a_module_with_members() -> Non
     """)
     weights = [f"blocks.{i}.inner.0.{kind}" for i in (0, 1) for kind in ("weight", "bias")]
     assert list(net.torch(seed=0).state_dict()) == weights
-    assert 'self.blocks._modules["1"].inner' in write_source(net.graph)
+    text = write_source(net.graph)
+    assert "self.blocks.append(nn.Module())" in text and "self.blocks[1].inner" in text
 
 
 def test_a_layer_that_some_instances_lack_is_an_option() -> None:
