@@ -33,7 +33,7 @@ class Strict(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.known: dict[object, torch.Size | Exception] = {}
+        self.known: dict[object, tuple[torch.Size, torch.dtype] | Exception] = {}
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if func is _SHAPE:
@@ -45,14 +45,15 @@ class Strict(TorchFunctionMode):
         if known is None:
             result = self._call(func, args, kwargs or {})
             if isinstance(result, torch.Tensor):
-                self.known[key] = result.shape
+                self.known[key] = result.shape, result.dtype
                 return result
             if not isinstance(result, Exception):
                 return result
             known = self.known[key] = result
         if isinstance(known, Exception):
             raise known.with_traceback(None)
-        return torch.empty(known, device="meta")
+        shape, kind = known
+        return torch.empty(shape, dtype=kind, device="meta")
 
     def _call(self, func, args, kwargs):
         try:
@@ -61,7 +62,7 @@ class Strict(TorchFunctionMode):
             return error.with_traceback(None)
         if func is torch.Tensor.__getitem__ and _reaches_past(args[0], args[1]):
             return Unsound("a slice reaches past its axis")
-        if func in _ADDITIONS and all(isinstance(a, torch.Tensor) for a in args[:2]) and args[0].shape != args[1].shape:
+        if func in _ADDITIONS and _broadcast(*args[:2]):
             return Unsound(f"{args[0].shape} and {args[1].shape} broadcast")
         if isinstance(result, torch.Tensor) and 0 in result.shape:
             return Unsound("nothing is left")
@@ -79,6 +80,11 @@ def _plain(value: object) -> object:
     if isinstance(value, (tuple, list)):
         return tuple(map(_plain, value))
     return ("slice", value.start, value.stop, value.step) if isinstance(value, slice) else (type(value), value)
+
+
+def _broadcast(left: object, right: object) -> bool:
+    """Whether two tensors of one rank differ: of two ranks, a table of positions is meant to serve all examples."""
+    return isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor) and left.ndim == right.ndim and left.shape != right.shape
 
 
 def _reaches_past(tensor: torch.Tensor, index: object) -> bool:
