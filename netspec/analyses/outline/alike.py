@@ -19,7 +19,7 @@ class Likeness:
         self._tree = tree
         self._known: dict[Hashable, int] = {}
         self._layers = [self._layer(number) for number in range(len(tree.graph.nodes))]
-        self._seen: dict[tuple[tuple[int, ...], bool], int] = {}
+        self._seen: dict[tuple[tuple[int, ...], int | None, bool], int] = {}
 
     def exact(self, nodes: Sequence[int], frame: int | None = None) -> int:
         """The look of these layers with all shapes; of a block's, with what it was given."""
@@ -30,15 +30,15 @@ class Likeness:
         return self._look(tuple(nodes), frame, False)
 
     def _look(self, nodes: tuple[int, ...], frame: int | None, exact: bool) -> int:
-        if (nodes, exact) not in self._seen:
+        if (nodes, frame, exact) not in self._seen:
             places: dict[int, int] = {}  # values by the order in which they are met
             look: list[Hashable] = [self._given(frame)]
             for number in nodes:
                 node = self._tree.graph.nodes[number]
                 wires = tuple(places.setdefault(value, len(places)) for value in (*self._tree.inputs(number), *node.outputs))
                 look.append((self._layers[number][exact], wires))
-            self._seen[nodes, exact] = self._number(tuple(look))
-        return self._seen[nodes, exact]
+            self._seen[nodes, frame, exact] = self._number(tuple(look))
+        return self._seen[nodes, frame, exact]
 
     def _given(self, frame: int | None) -> Hashable:
         return "" if frame is None else self._tree.call(frame)

@@ -66,7 +66,7 @@ class Placing:
     def _items(self, frame: int) -> list[Item]:
         """What stands in a frame, in order; a block that is a single box anyway is that box once it is open."""
         parts = self.tree.parts[frame]
-        found = [Item(run) for run in runs(self.tree, [part.nodes[0] for part in parts if part.frame is None])]
+        found = [Item(run) for run in runs(self.tree, frame)]
         for part in parts:
             if part.frame is not None:
                 found.append(self._item(part.frame, part.nodes))
@@ -135,23 +135,12 @@ class Placing:
 
     def _follows(self, a: Item, b: Item) -> bool:
         """Whether an item takes what the one before it makes, as its only user, and for the rest the same as that one."""
-        given, taken, before = self.gives(a.nodes), self.takes(b.nodes), self.takes(a.nodes)
+        given, taken, before = self.tree.gives(a.nodes), self.tree.takes(b.nodes), self.tree.takes(a.nodes)
         members = set(b.nodes)
         if not given or len(taken) != len(before) or not all(set(self.tree.uses[v]) <= members | set(a.nodes) for v in given):
             return False
         passed = [now in given for now in taken]
         return any(passed) and all(new or now == then for new, now, then in zip(passed, taken, before))
-
-    def takes(self, nodes: Sequence[int]) -> tuple[int, ...]:
-        """The values that layers take from others, in order of use."""
-        made = {value for number in nodes for value in self.tree.graph.nodes[number].outputs}
-        return tuple(dict.fromkeys(v for number in nodes for v in self.tree.inputs(number) if v not in made))
-
-    def gives(self, nodes: Sequence[int]) -> tuple[int, ...]:
-        """The values that others take of what layers make."""
-        own = set(nodes)
-        made = [value for number in nodes for value in self.tree.graph.nodes[number].outputs]
-        return tuple(v for v in made if any(user not in own for user in self.tree.uses.get(v, ())))
 
     # -------------------------------------------------------------------------------------------------- boxes, groups
     def _box(self, equal: list[Item], group: int | None) -> None:
@@ -163,7 +152,7 @@ class Placing:
         key, name, call = self._names(first, kind)
         self.plan.boxes.append(Box(
             key=key, kind=kind, name=name, call=call, nodes=nodes, rows=shown if kind in ("layers", "merge") else (),
-            takes=self.takes(first.nodes), gives=self.gives(last.nodes), group=group,
+            takes=self.tree.takes(first.nodes), gives=self.tree.gives(last.nodes), group=group,
             frame=frame if kind == "block" else None, repeat=len(equal),
         ))  # fmt: skip
         self.plan.box_of.update(dict.fromkeys(nodes, len(self.plan.boxes) - 1))

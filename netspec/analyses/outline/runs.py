@@ -29,10 +29,12 @@ def merges(tree: Tree, run: Sequence[int]) -> bool:
     return len(run) == 1 and type(node.op).FAMILY == "merge" and len(node.inputs) > 1
 
 
-def runs(tree: Tree, layers: Sequence[int]) -> list[tuple[int, ...]]:
+def runs(tree: Tree, frame: int) -> list[tuple[int, ...]]:
     """The layers that stand directly in a block, put together in runs, in the order of their first ones."""
-    chains = _chains(tree, layers)
-    return sorted((run for chain in chains for run in _cut(tree, chain)), key=lambda run: run[0])
+    if frame not in tree.runs:
+        chains = _chains(tree, [part.nodes[0] for part in tree.parts[frame] if part.frame is None])
+        tree.runs[frame] = sorted((run for chain in chains for run in _cut(tree, chain)), key=lambda run: run[0])
+    return tree.runs[frame]
 
 
 def _chains(tree: Tree, layers: Sequence[int]) -> list[list[int]]:

@@ -31,6 +31,9 @@ class Tree:
         self.aliases = self._aliases()
         self.inside = self._inside()
         self.keys = self._keys()
+        self.runs: dict[int, list[tuple[int, ...]]] = {}  # of each frame, as they are found
+        self._takes: dict[tuple[int, ...], tuple[int, ...]] = {}
+        self._gives: dict[tuple[int, ...], tuple[int, ...]] = {}
 
     # ------------------------------------------------------------------------------------------------------- the tree
     def home(self, number: int) -> int:
@@ -87,11 +90,7 @@ class Tree:
 
     def call(self, frame: int) -> str:
         """A block as one would write it: `bottleneck(width = 128, stride = 2)`; empty for chains."""
-        scope = self.graph.scopes[self.graph.frames[frame].scope]
-        if not scope.definition:
-            return ""
-        arguments = ", ".join(f"{name} = {_written(value)}" for name, value in scope.arguments)
-        return f"{scope.definition}({arguments})" if arguments else scope.definition
+        return call(self.graph, frame)
 
     # ---------------------------------------------------------------------------------------------------- connections
     @cached_property
@@ -118,7 +117,27 @@ class Tree:
 
     def inputs(self, number: int) -> tuple[int, ...]:
         """What a node takes from others. One that runs a body takes nothing itself: its steps do."""
-        return () if number in self.regions else tuple(self.source(value) for value in self.graph.nodes[number].inputs)
+        return self._inputs[number]
+
+    @cached_property
+    def _inputs(self) -> list[tuple[int, ...]]:
+        nodes = enumerate(self.graph.nodes)
+        return [() if number in self.regions else tuple(map(self.source, node.inputs)) for number, node in nodes]
+
+    def takes(self, nodes: tuple[int, ...]) -> tuple[int, ...]:
+        """The values that layers take from others, in order of use."""
+        if nodes not in self._takes:
+            made = {value for number in nodes for value in self.graph.nodes[number].outputs}
+            self._takes[nodes] = tuple(dict.fromkeys(v for number in nodes for v in self.inputs(number) if v not in made))
+        return self._takes[nodes]
+
+    def gives(self, nodes: tuple[int, ...]) -> tuple[int, ...]:
+        """The values that others take of what layers make."""
+        if nodes not in self._gives:
+            own = set(nodes)
+            made = [value for number in nodes for value in self.graph.nodes[number].outputs]
+            self._gives[nodes] = tuple(v for v in made if not own.issuperset(self.uses.get(v, ())))
+        return self._gives[nodes]
 
     def _aliases(self) -> dict[int, int]:
         found: dict[int, int] = {}
@@ -135,6 +154,15 @@ class Tree:
             return []
         region, step = self.regions[number], self.graph.nodes[number].op.step
         return list(zip(region.outputs[step.stacked :], region.inputs[len(step.sliced) :]))
+
+
+def call(graph: Graph, frame: int) -> str:
+    """What a frame applies, as one would write it: `bottleneck(width = 128, stride = 2)`; empty for what has no definition."""
+    scope = graph.scopes[graph.frames[frame].scope]
+    if not scope.definition:
+        return ""
+    arguments = ", ".join(f"{name} = {_written(value)}" for name, value in scope.arguments)
+    return f"{scope.definition}({arguments})" if arguments else scope.definition
 
 
 def _written(value: object) -> str:

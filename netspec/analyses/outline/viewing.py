@@ -23,7 +23,7 @@ def view(tree: Tree, placing: Placing, root: int) -> View:
     source = {value: number for number, (_, value) in reversed(list(enumerate(given)))}
     links = _Wiring(tree, plan, source, ports).links(taken, ports + len(middle))
     only = "" if root == 0 else tree.keys[root]
-    return View(tree.graph, boxes, tuple(plan.groups), _classified(len(boxes), links), only)
+    return View(tree.graph, boxes, tuple(plan.groups), classified(len(boxes), links), only)
 
 
 def _ports(tree: Tree, placing: Placing, root: int) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
@@ -33,8 +33,8 @@ def _ports(tree: Tree, placing: Placing, root: int) -> tuple[list[tuple[str, int
         return [(p.name, p.value) for p in graph.inputs], [(p.name, tree.source(p.value)) for p in graph.outputs]
     frame, nodes = graph.frames[root], tree.inside[root]
     names = {tree.source(p.value): p.name for p in frame.inputs}
-    given = [(names.get(value) or graph.values[value].name, value) for value in placing.takes(nodes)]
-    gives = placing.gives(nodes)
+    given = [(names.get(value) or graph.values[value].name, value) for value in tree.takes(nodes)]
+    gives = tree.gives(nodes)
     ends = {tree.source(p.value): p.name for p in frame.outputs}
     taken = [(ends.get(value) or graph.values[value].name, value) for value in gives]
     return _distinct(given), _distinct(taken)
@@ -114,7 +114,7 @@ class _Wiring:
 
 
 # -------------------------------------------------------------------------------------------------------------------- skips
-def _classified(count: int, links: list[Link]) -> tuple[Link, ...]:
+def classified(count: int, links: list[Link]) -> tuple[Link, ...]:
     """The links, those marked as skips that lead past other boxes: from a box to one that is reached another way as well."""
     after: dict[int, list[int]] = defaultdict(list)
     for link in links:
