@@ -15,8 +15,8 @@ from netspec.source import Source
 from netspec.syntax import tree
 
 if TYPE_CHECKING:
-    from netspec.analyses.diff import Difference
     from netspec.analyses.lint import Settings
+    from netspec.backends.diagram.compared import Compared
     from netspec.graph import Graph
 
 
@@ -161,17 +161,18 @@ def open_spec(spec: str, limits: Limits = DEFAULT_LIMITS, stdin: bytes | None = 
     return read_source(path, limits), net or None
 
 
-def diff(old: "Net | str", new: "Net | str") -> "Difference":
+def diff(old: "Net | str", new: "Net | str") -> "Compared":
     """What changed between two networks (compiled ones, or SPECs): prints as a table, `.data()` as JSON, `.same` where nothing did.
+    `.diagram()` is both as one picture.
 
     >>> one = loads("net a { input x: [N, 3, H = 8, W = 8]; output y = x -> conv(4, 3) }")
     >>> print(diff(one, loads("net a { input x: [N, 3, H = 8, W = 8]; output y = x -> conv(4, 5) }")).data()["consequences"][0])
     {'what': 'parameters', 'of': '', 'from': 112, 'to': 304}
     """
-    from netspec.analyses.diff import diff as compare
+    from netspec.backends.diagram.compared import compared
 
     a, b = (load(given) if isinstance(given, str) else given for given in (old, new))
-    return compare(a.graph, b.graph, *(given if isinstance(given, str) else given.graph.name for given in (old, new)))
+    return compared(a.graph, b.graph, *(given if isinstance(given, str) else given.graph.name for given in (old, new)))
 
 
 # -------------------------------------------------------------------------------------------------------- the result

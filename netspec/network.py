@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Mapping
 
-from netspec.diagnostics.model import Diagnostic, Report
+from netspec.diagnostics.model import Diagnostic, Refusal, Report
 from netspec.record import record
 from netspec.source import Source
 from netspec.syntax import tree
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from netspec.analyses.lint import Settings, Silence
     from netspec.analyses.signal import Signals
     from netspec.analyses.summary import Summary
+    from netspec.backends.diagram.finish import Theme
+    from netspec.backends.diagram.picture import Diagram, Style
     from netspec.graph import Graph
+    from netspec.report import Page
     from netspec.runtime.data_initial import DataInitial
     from netspec.runtime.session import Session
     from netspec.runtime.verify import Verdict
@@ -94,6 +97,60 @@ class Net:
         from netspec.analyses.summary import summarize
 
         return summarize(self.graph)
+
+    def diagram(
+        self,
+        depth: int | None = None,
+        only: str = "",
+        *,
+        style: "Style" = "cards",
+        engine: str = "auto",
+        theme: "Theme" = "auto",
+        **look: Any,
+    ) -> "Diagram":
+        """The network's picture: an image in a notebook, a file by `.save("net.svg")` (`.png`, `.pdf`, `.dot`, `.html`).
+
+        Blocks are open down to `depth` (as far as fits a page), or `only` is the one that is shown; `style` is `cards` or `maps`. The
+        rest are choices of `backends.diagram.look.Look`: `rankdir`, `sizes`, `heat`, `legend`. Raises `Refusal`: NS015 for a choice that
+        there is not, NS021 for a block.
+
+        >>> from netspec import loads
+        >>> picture = loads("net a { input x: [N, 4]; output y = x -> linear(8) -> relu }").diagram()
+        >>> [box.name for box in picture.view.boxes]
+        ['x', 'linear1', 'y']
+        """
+        from netspec.backends.diagram.look import look_of
+        from netspec.backends.diagram.picture import draw
+
+        found = draw(self.graph, depth, only, style, look_of(look), engine, theme)
+        found.page = lambda: self._diagram_page(found)
+        return found
+
+    def _diagram_page(self, found: "Diagram") -> str:
+        from netspec.report import diagram_page
+
+        return diagram_page(self, found.like, found.view).text
+
+    def report(self, path: str | None = None, **look: Any) -> "Page":
+        """Everything about the network on one HTML page, which needs nothing beside it; written to `path`, if there is one.
+
+        `look` are choices of the diagram, as in `diagram`. The page has its HTML as `text`, and `remarks` on what was left out: the
+        diagram where nothing can draw. Raises `Refusal`: NS015 for a choice that there is not, NS020.
+        """
+        from netspec.report import report_page, save_page
+
+        page = report_page(self, self.diagram(**look).like)
+        if path is not None:
+            save_page(page, path)
+        return page
+
+    def _repr_html_(self) -> str:
+        """The picture in a notebook, and below it the summary; the summary alone where there is nothing that could draw."""
+        try:
+            picture = f'<div style="overflow: auto; max-height: 48em" tabindex="0">{self.diagram()._repr_svg_()}</div>'
+        except Refusal:
+            picture = ""
+        return picture + self.summary()._repr_html_()
 
     def receptive_field(
         self, of: str | None = None, at: "Mapping[str, int] | tuple[int, ...] | int | None" = None, sizes: Mapping[str, int] | None = None

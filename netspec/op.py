@@ -204,6 +204,8 @@ class Operator(BaseModel):
     ALIASES: ClassVar[tuple[str, ...]] = ()
     #: io, conv, norm, activation, pool, upsample, linear, attention, reshape, regularizer, merge, recurrent
     FAMILY: ClassVar[str]
+    #: what a picture writes where tensors meet in it (`++`), if it is not the sign of an arithmetic operator
+    SYMBOL: ClassVar[str] = ""
     #: how it is called, where its fields are not what is written in the language
     SIGNATURE: ClassVar[str] = ""
     #: how many tensors it takes: a number, or (least, most) with most None for any number

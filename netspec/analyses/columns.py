@@ -15,7 +15,8 @@ class Column:
     """One column: its heading, and a cell a row.
 
     Numbers stand `right`; `short` has the cells in fewer characters. A text may be cut to `least` characters (0: never), in
-    the `middle` where both of its ends tell. What is `tied` stands beside the column before it.
+    the `middle` where both of its ends tell. What is `tied` stands beside the column before it. `styles` are the looks of the
+    cells where there is colour, as codes of ECMA-48 (`1;34`); an empty one is that of the row.
     """
 
     heading: str
@@ -25,6 +26,7 @@ class Column:
     middle: bool = False
     short: tuple[str, ...] = ()
     tied: bool = False
+    styles: tuple[str, ...] = ()
     _width: list[int] = field(default_factory=list, compare=False, repr=False)
 
     @property
@@ -39,8 +41,11 @@ class Column:
         return replace(self, cells=self.short, short=(), _width=[]) if self.short else self
 
 
-def lay_out(columns: Sequence[Column], width: int) -> list[str]:
-    """The lines: a rule, headings, a rule, rows, a rule. What does not fit beside the first column goes into a table below."""
+def lay_out(columns: Sequence[Column], width: int, styles: Sequence[str] | None = None) -> list[str]:
+    """The lines: a rule, headings, a rule, rows, a rule. What does not fit beside the first column goes into a table below.
+
+    `styles` are the looks of the rows; without them there is no colour at all.
+    """
     first, *others = _fitted(columns, width)
     tables = [[first]]
     for index, column in enumerate(others):
@@ -49,11 +54,32 @@ def lay_out(columns: Sequence[Column], width: int) -> list[str]:
             tables.append([first])
         tables[-1].append(column)
     lines: list[str] = []
+    longest, colour = 0, styles is not None
     for table in (_cut(table, width, 1) for table in tables):
-        rule, form = "─" * min(width, _total(table)), _form(table)
-        lines += [rule, form.format(*(c.heading for c in table)).rstrip(), rule]
-        lines += [form.format(*row).rstrip() for row in zip(*(c.cells for c in table))]
-    return [*lines, "─" * min(width, max(map(len, lines)))]
+        rule, form = painted("─" * min(width, _total(table)), "2", colour), _form(table)
+        head = form.format(*(c.heading for c in table)).rstrip()
+        longest = max(longest, _total(table))
+        rows = [form.format(*row).rstrip() for row in zip(*(c.cells for c in table))] if styles is None else _coloured(table, styles)
+        lines += [rule, painted(head, "1", colour), rule, *rows]
+    return [*lines, painted("─" * min(width, longest), "2", colour)]
+
+
+def painted(text: str, style: str, colour: bool = True) -> str:
+    """The text in a style of ECMA-48, where there is colour."""
+    return f"\x1b[{style}m{text}\x1b[0m" if colour and style and text else text
+
+
+def _coloured(table: Sequence[Column], styles: Sequence[str]) -> list[str]:
+    """The rows of a table, every cell in its place and in its style."""
+    lines = []
+    for number, row in enumerate(styles):
+        cells = []
+        for column in table:
+            text, style = column.cells[number], (column.styles[number] if column.styles else "") or row
+            spaces = " " * (column.width - len(text))
+            cells.append(spaces + painted(text, style) if column.right else painted(text, style) + spaces)
+        lines.append((" " * GAP).join(cells).rstrip())
+    return lines
 
 
 def _fitted(columns: Sequence[Column], width: int) -> list[Column]:

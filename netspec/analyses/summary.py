@@ -239,14 +239,14 @@ class Summary:
         return json.dumps(self.data(**options), indent=2)
 
     def table(self, **options: Any) -> str:
-        """The table as text; the options are those of `analyses.table.Options`: `by`, `depth`, `sort`, `cost`, `width`, …"""
+        """The table as text; the options are those of `analyses.table.Options`: `by`, `depth`, `sort`, `unfold`, `cost`, `width`, …"""
         from netspec.analyses.table import Options, summary_text
 
         return summary_text(self, Options(**options))
 
     def _repr_html_(self) -> str:
         """The table in a notebook."""
-        from netspec.analyses.table import summary_html
+        from netspec.analyses.summary_html import summary_html
 
         return summary_html(self)
 

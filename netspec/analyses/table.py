@@ -4,82 +4,131 @@ from __future__ import annotations
 
 import math
 import shutil
-import textwrap
 from collections.abc import Callable, Sequence
-from html import escape
 from typing import TYPE_CHECKING, Any
 
-from netspec.analyses.columns import Column, clipped, lay_out
+from netspec.analyses.columns import Column, clipped, lay_out, painted
 from netspec.analyses.cost import LayerCost, batch_sizes
 from netspec.analyses.cost.grouping import Group, in_order
-from netspec.analyses.cost.layers import tensor_bytes
+from netspec.analyses.cost.layers import sum_of, together
+from netspec.analyses.repeats import Line, flat, folded
+from netspec.analyses.totals import facts_text, size_text, wrapped
 from netspec.record import record
-from netspec.sizes.dim import Dim, Size, evaluate, show, substitute
+from netspec.sizes.dim import Dim, Size, show, substitute
 
 if TYPE_CHECKING:
-    from netspec.analyses.summary import Row, Summary
+    from netspec.analyses.summary import Summary
 
-#: the longest expression shown whole, in characters: in a column, and below the table
-LONGEST, LONGEST_BELOW = 60, 600
+__all__ = ["Options", "size_text", "summary_text", "table_of"]
+
+#: the longest expression shown whole in a column, in characters
+LONGEST = 60
+#: how much wider than the widest shape a column may get by setting their sizes below one another
+SPREAD = 1.25
+#: what a line with × is, in words
+REPEATS = "so many equal blocks in a row, with the totals of all; below it, indented, the first of them (--unfold shows each)"
+
+#: the colours of a terminal's sixteen that come nearest to those of a diagram, by the operator's family
+COLOURS = {
+    "conv": "34", "norm": "33", "activation": "91", "pool": "36", "upsample": "36", "linear": "35", "attention": "95",
+    "recurrent": "32", "merge": "33", "reshape": "90", "regularizer": "90",
+}  # fmt: skip
 
 
 @record
 class Options:
     """What the table shows: rows by `layer`, `block` (down to `depth` parts of the name) or `op`, sorted by one of
-    `cost.grouping.ORDERS`; columns of `cost`, `signal`, and the cost as expressions (`symbolic`); what memory consists of
-    (`memory`). `width` is that of the terminal where it is not given."""
+    `cost.grouping.ORDERS`; equal blocks in a row told once unless `unfold` (or another order) is asked for; columns of `cost`,
+    `signal`, and the cost as expressions (`symbolic`); what memory consists of (`memory`). `width` is that of the terminal where
+    it is not given; `colour` paints for one."""
 
     by: str = "layer"
     depth: int = 1
     sort: str = "order"
+    unfold: bool = False
     cost: bool = False
     signal: bool = False
     symbolic: bool = False
     memory: bool = False
     width: int | None = None
+    colour: bool = False
 
 
 def summary_text(summary: Summary, options: Options | None = None) -> str:
     """The rows, then the totals, then what the sizes must satisfy, and why."""
     options = options or Options()
     width = options.width or shutil.get_terminal_size((110, 24)).columns
-    columns = _layers(summary, options) if options.by == "layer" else _groups(summary, options)
+    lines, columns = table_of(summary, options)
+    styles = [_style(line) for line in lines] if lines else [""] * len(columns[0].cells)
     at = ", ".join(f"{n} = {v}" for n, v in summary.typical)
-    lines = [f"net {summary.net}" + (f"   at {at}" if at else ""), *lay_out(columns, width)]
-    return "\n".join([*lines, *_totals(summary, options, width), *_ports(summary, width)])
+    told = [painted(f"net {summary.net}", "1", options.colour) + painted(f"   at {at}" if at else "", "2", options.colour)]
+    told += lay_out(columns, width, styles if options.colour else None)
+    if any(line.repeat > 1 for line in lines):
+        told += [painted(line, "2", options.colour) for line in wrapped("× n", REPEATS, width)]
+    return "\n".join([*told, *facts_text(summary, width, options.memory, options.symbolic, options.colour)])
 
 
-def summary_html(summary: Summary) -> str:
-    """The same for a notebook: the rows as a table, and below it the totals."""
-    columns = _layers(summary, Options(cost=True))
-    head = "".join(f"<th>{escape(c.heading)}</th>" for c in columns)
-    rows = "".join(f"<tr>{''.join(map(_html_cell, row, columns))}</tr>" for row in zip(*(c.cells for c in columns)))
-    below = "\n".join([*_totals(summary, Options(), 110), *_ports(summary, 110)])
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><pre>{escape(below)}</pre>"
-
-
-def _html_cell(cell: str, column: Column) -> str:
-    return f'<td style="text-align: {"right" if column.right else "left"}">{escape(cell)}</td>'
+def table_of(summary: Summary, options: Options) -> tuple[list[Line], list[Column]]:
+    """The lines that the rows of the table are (none where they are groups), and its columns."""
+    if options.by != "layer":
+        return [], _groups(summary, options)
+    lines = _lines(summary, options)
+    return lines, _layers(summary, lines, options)
 
 
 # ----------------------------------------------------------------------------------------------------------- columns
-def _layers(summary: Summary, options: Options) -> list[Column]:
+def _lines(summary: Summary, options: Options) -> list[Line]:
+    if options.sort == "order" and not options.unfold:
+        return folded(summary.graph, summary.cost.layers)
+    lines = flat(summary.graph)
+    if options.sort == "order":
+        return lines
     numbers = {id(row): number for number, row in enumerate(summary.rows)}
-    rows = in_order(summary.rows, options.sort)
-    order = [numbers[id(row)] for row in rows]
+    return [lines[numbers[id(row)]] for row in in_order(summary.rows, options.sort)]
+
+
+def _layers(summary: Summary, lines: Sequence[Line], options: Options) -> list[Column]:
+    costs = [_cost(summary, line) for line in lines]
     columns = [
-        Column("layer", tuple(r.label for r in rows), least=16, middle=True),
-        Column("operator", tuple(f"{r.op}({r.arguments})" if r.arguments else r.op for r in rows), least=9),
-        _outputs(summary, rows),
+        Column("layer", tuple(map(_label, lines)), least=16, middle=True),
+        _operators(summary, lines, options.colour),
+        _outputs(summary, [line.end for line in lines]),
+        _numbers("parameters", [c.parameters for c in costs]),
     ]
+    expressions = _symbolic(summary, lines) if options.symbolic else []
     if options.symbolic and not options.cost:
-        return columns + _symbolic(summary, rows, order) + (_signals(summary, order) if options.signal else [])
-    columns += [*_counts(rows), Column("field", tuple(_field(summary.seen[n]) for n in order), right=True)]
-    if options.cost:
-        columns += _costs([r.cost for r in rows])
-    if options.signal:
-        columns += _signals(summary, order)
-    return columns + (_symbolic(summary, rows, order)[1:] if options.symbolic else [])
+        return columns + expressions + (_signals(summary, lines) if options.signal else [])
+    columns += [
+        _numbers("multiply-adds", [c.macs for c in costs]),
+        Column("field", tuple(_field(summary.seen[line.end]) for line in lines), right=True),
+        *(_costs(costs) if options.cost else ()),
+        *(_signals(summary, lines) if options.signal else ()),
+    ]
+    return columns + expressions
+
+
+def _cost(summary: Summary, line: Line) -> LayerCost:
+    """That of the line's layers, all repetitions together."""
+    costs = summary.cost.layers
+    return costs[line.end] if len(line.layers) == 1 else together(costs[n] for n in line.layers)
+
+
+def _label(line: Line) -> str:
+    return "  " * line.depth + line.label + (f" × {line.repeat}" if line.repeat > 1 else "")
+
+
+def _style(line: Line) -> str:
+    """Repeated blocks stand out, and what is told of one of them stands back."""
+    return "1" if line.repeat > 1 and not line.depth else "2" if line.depth and line.repeat == 1 else ""
+
+
+def _operators(summary: Summary, lines: Sequence[Line], colour: bool) -> Column:
+    cells, styles = [], []
+    for line in lines:
+        row, node = summary.rows[line.end], summary.graph.nodes[line.end]
+        cells.append(line.call or (f"{row.op}({row.arguments})" if row.arguments else row.op))
+        styles.append("" if line.call else COLOURS.get(type(node.op).FAMILY, ""))
+    return Column("operator", tuple(cells), least=9, styles=tuple(styles) if colour else ())
 
 
 def _groups(summary: Summary, options: Options) -> list[Column]:
@@ -90,7 +139,7 @@ def _groups(summary: Summary, options: Options) -> list[Column]:
         Column("layers", tuple(str(len(g.layers)) for g in groups), right=True),
     ]
     if options.by == "block":
-        columns.append(_outputs(summary, [summary.rows[g.layers[-1]] for g in groups]))
+        columns.append(_outputs(summary, [g.layers[-1] for g in groups]))
     parts: list[tuple[str, Callable[[LayerCost], int], bool]] = [
         ("parameters", lambda c: c.parameters, True), ("multiply-adds", lambda c: c.macs, True),
         ("operations", lambda c: c.operations, options.cost), ("bytes", lambda c: c.bytes, options.cost),
@@ -106,18 +155,29 @@ def _shares(groups: Sequence[Group], part: Callable[[LayerCost], int], total: in
     return Column("%", tuple(f"{100 * part(g.cost) / total:.1f}" if part(g.cost) else "" for g in groups), right=True, tied=True)
 
 
-def _outputs(summary: Summary, rows: Sequence[Row]) -> Column:
-    """Output shapes; in short at the typical sizes, the batch left open."""
+def _outputs(summary: Summary, layers: Sequence[int]) -> Column:
+    """Output shapes of layers; in short at the typical sizes, the batch left open."""
     batch = batch_sizes(summary.graph)
     sizes = {**dict(summary.typical), **{name: Dim.name(name) for name in batch}}
-    shapes = dict.fromkeys(r.shape for r in rows)
-    whole = {shape: _shape(shape) for shape in shapes}
-    short = {shape: _shape([substitute(size, sizes) for size in shape]) for shape in shapes}
-    return Column("output", tuple(whole[r.shape] for r in rows), least=12, short=tuple(short[r.shape] for r in rows))
+    shapes = [summary.rows[n].shape for n in layers]
+    known = dict.fromkeys(shapes)
+    whole = _aligned({shape: [show(size) for size in shape] for shape in known})
+    short = _aligned({shape: [show(substitute(size, sizes)) for size in shape] for shape in known})
+    return Column("output", tuple(whole[s] for s in shapes), least=12, short=tuple(short[s] for s in shapes))
 
 
-def _counts(rows: Sequence[Row]) -> list[Column]:
-    return [_numbers("parameters", [r.parameters for r in rows]), _numbers("multiply-adds", [r.macs for r in rows])]
+def _aligned(shapes: dict[Any, list[str]]) -> dict[Any, str]:
+    """Each shape as text, with the sizes of those of one rank below one another, where that does not take much room."""
+    found: dict[Any, str] = {}
+    for rank in {len(sizes) for sizes in shapes.values()}:
+        own = {shape: sizes for shape, sizes in shapes.items() if len(sizes) == rank}
+        widths = [max(map(len, column)) for column in zip(*own.values())]
+        widest = max(sum(map(len, sizes)) for sizes in own.values())
+        if sum(widths) > SPREAD * widest:
+            widths = [0] * rank
+        for shape, sizes in own.items():
+            found[shape] = "[" + ", ".join(f"{size:>{width}}" for size, width in zip(sizes, widths)) + "]"
+    return found
 
 
 def _costs(costs: Sequence[LayerCost]) -> list[Column]:
@@ -135,27 +195,23 @@ def _numbers(heading: str, values: Sequence[int], in_bytes: bool = False) -> Col
     return Column(heading, tuple(f"{v:,}" if v else "" for v in values), right=True, short=short)
 
 
-def _symbolic(summary: Summary, rows: Sequence[Row], order: Sequence[int]) -> list[Column]:
-    found = [summary.expressions.layers[n] for n in order]
+def _symbolic(summary: Summary, lines: Sequence[Line]) -> list[Column]:
+    layers = summary.expressions.layers
+    found = [layers[line.end] if len(line.layers) == 1 else sum_of(layers[n] for n in line.layers) for line in lines]
     shown = {size: _expression(size) for size in {e.macs for e in found} | {e.operations for e in found}}
     return [
-        _numbers("parameters", [r.parameters for r in rows]),
         Column("multiply-adds", tuple(shown[e.macs] for e in found), least=24),
         Column("operations", tuple(shown[e.operations] for e in found), least=24),
     ]
 
 
-def _signals(summary: Summary, order: Sequence[int]) -> list[Column]:
-    found = [summary.signals[n] for n in order]
+def _signals(summary: Summary, lines: Sequence[Line]) -> list[Column]:
+    found = [summary.signals[line.end] for line in lines]
     parts = (("mean", "mean"), ("second moment", "second"), ("gradient", "gradient"))
     return [Column(heading, tuple(_moment(getattr(s, name)) for s in found), right=True) for heading, name in parts]
 
 
 # ------------------------------------------------------------------------------------------------------------- cells
-def _shape(shape: Sequence[Size]) -> str:
-    return "[" + ", ".join(map(show, shape)) + "]"
-
-
 def _field(seen: dict[str, Any]) -> str:
     """What a position sees, once where it sees as much along every axis."""
     sizes = ["all" if math.isinf(size) else str(size) for size in seen.values()]
@@ -164,18 +220,6 @@ def _field(seen: dict[str, Any]) -> str:
 
 def _expression(size: Size) -> str:
     return "" if isinstance(size, int) and size == 0 else clipped(show(size), LONGEST)
-
-
-def _whole(size: Size) -> str:
-    """An expression that is wrapped between its summands; spaces inside of one do not break."""
-    text, depth, found = show(size), 0, []
-    for index, character in enumerate(text):
-        depth += (character == "(") - (character == ")")
-        breaks = depth == 0 and text[index + 1 : index + 3] in ("+ ", "- ")
-        found.append("\0" if character == " " and not breaks else character)
-    if len(text) > LONGEST_BELOW:
-        return "".join(found[:LONGEST_BELOW]) + "… (whole with --format json)"
-    return "".join(found)
 
 
 def _moment(value: float | None) -> str:
@@ -188,102 +232,3 @@ def _short(value: int) -> str:
         if value >= 10**power:
             return f"{value / 10**power:.3g} {letter}" if value < 999.5 * 10**power else f"{value / 10**power:.0f} {letter}"
     return str(value)
-
-
-def size_text(count: int) -> str:
-    """A number of bytes in the largest unit that leaves a whole one: `576 B`, `12.3 KiB`, `9.2 MiB`, `1.28 GiB`."""
-    if count < 1 << 10:
-        return f"{count} B"
-    if count < 1 << 20:
-        return f"{count / (1 << 10):.1f} KiB"
-    return f"{count / (1 << 20):.1f} MiB" if count < 1 << 30 else f"{count / (1 << 30):.2f} GiB"
-
-
-# ------------------------------------------------------------------------------------------------------------ totals
-def _totals(summary: Summary, options: Options, width: int) -> list[str]:
-    total, memory = summary.cost.total, summary.cost.memory
-    where = f" in {summary.rows[memory.peak.node].label}" if memory.peak.node >= 0 else ""
-    saved = f"{size_text(memory.best)} in the best order" + ("" if memory.exact else " found")
-    order = "no order needs less" if memory.exact and memory.best == memory.peak.bytes else saved
-    lines: list[tuple[str, str, str]] = [
-        ("parameters", f"{summary.parameters:,}", size_text(memory.parameters)),
-        ("multiply-adds", f"{total.macs:,}", ""),
-        ("operations", f"{total.operations:,}", "elementwise, beside them"),
-        ("moved", size_text(total.bytes), f"{size_text(total.read)} read, {size_text(total.written)} written; "
-         f"{total.intensity:.1f} floating-point operations a byte"),
-        ("activations", size_text(memory.peak.bytes), f"at the peak{where}; {order}"),
-        *(_memory(summary) if options.memory else ()),
-        ("training", size_text(memory.training), _training(memory)),
-    ]  # fmt: skip
-    column = max(len(number) for _, number, _ in lines)
-    told = [line for name, number, words in lines for line in _wrapped(f"{name:<13}  {number:>{column}}", words, width)]
-    return told + (_formulas(summary, width) if options.symbolic else [])
-
-
-def _formulas(summary: Summary, width: int) -> list[str]:
-    """The totals as expressions of the open sizes. The peak of the activations is that of the moment named above."""
-    total, memory = summary.expressions.total, summary.expressions.memory
-    parts = (
-        ("multiply-adds", total.macs), ("operations", total.operations), ("bytes moved", total.read + total.written),
-        ("activations", memory.peak), ("kept", memory.kept),
-    )  # fmt: skip
-    return ["as expressions", *(line for name, size in parts for line in _wrapped(f"  {name:<14}", _whole(size), width))]
-
-
-def _training(memory: Any) -> str:
-    """What training memory consists of."""
-    parameters, kept = size_text(memory.parameters + memory.buffers), size_text(memory.kept)
-    told = f"{parameters} parameters + {size_text(memory.gradients)} gradients + {kept} kept for the backward pass"
-    return f"{told}; Adam keeps {size_text(memory.optimizer('adam'))} more"
-
-
-def _memory(summary: Summary) -> list[tuple[str, str, str]]:
-    """What is alive at the peak, largest first, and the order of execution where another one is better."""
-    memory, graph = summary.cost.memory, summary.graph
-    names = {o: node.name for node in graph.nodes for o in node.outputs}
-    sizes = dict(summary.typical)
-    alive = sorted(((_bytes_at(graph.values[s], sizes), names.get(s, graph.values[s].name)) for s in memory.peak.alive), reverse=True)
-    lines = [("" if number else "  alive then", size_text(size), name) for number, (size, name) in enumerate(alive) if size]
-    if memory.best < memory.peak.bytes:
-        lines.append(("  best order", size_text(memory.best), ", ".join(graph.nodes[n].name for n in memory.order)))
-    return lines
-
-
-def _bytes_at(value: Any, sizes: dict[str, int]) -> int:
-    return evaluate(tensor_bytes(value.type), sizes)
-
-
-def _ports(summary: Summary, width: int) -> list[str]:
-    lines = []
-    for kind, ports in (("input", summary.inputs), ("output", summary.outputs)):
-        for port in ports:
-            shape = ", ".join(str(s) for s in port["shape"])
-            dtype = "" if port["dtype"] == "float32" else f" {port['dtype']}"
-            lines += textwrap.wrap(f"{kind:<13}  {port['name']}:{dtype} [{shape}]", width, subsequent_indent=" " * 15)
-    return lines + _conditions(summary, width)
-
-
-def _conditions(summary: Summary, width: int) -> list[str]:
-    """What the sizes must satisfy, each with the lines that ask for it; conditions with the same causes together."""
-    together: dict[tuple[str, ...], list[str]] = {}
-    for part in summary.sizes.parts:
-        together.setdefault(tuple(cause.text for cause in part.causes), []).append(str(part))
-    lines = []
-    for number, (causes, conditions) in enumerate(together.items()):
-        lines += _wrapped("" if number else "valid sizes", " and ".join(conditions), width)
-        for cause in causes:
-            lines += textwrap.wrap(f"because {cause}", width, initial_indent=" " * 17, subsequent_indent=" " * 25)
-    return lines
-
-
-def _wrapped(head: str, words: str, width: int) -> list[str]:
-    """A head and words behind it, which go on below where they are many."""
-    head = f"{head:<13}  "
-    if not words:
-        return [head.rstrip()]
-    room = max(width, len(head) + 24)
-    for text in (words, words.replace("\0", " ")):  # a summand that is too long is broken after all
-        lines = textwrap.wrap(text, room, initial_indent=head, subsequent_indent=" " * len(head), break_long_words=False)
-        if max(map(len, lines)) <= room:
-            break
-    return [line.replace("\0", " ") for line in lines]

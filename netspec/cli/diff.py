@@ -5,6 +5,9 @@ A and B are SPECs, or files at a revision of the repository: `HEAD~1:unet.net un
 definitions do not count; renamed layers are recognized. Of files with several nets, those of one name are compared, unless
 one is named (`models.net:unet`). The exit status is 0, or with `--exit-code` 1 where there is a difference.
 
+With `-o` both are also drawn as one picture: what did not change folded and grey, what is new green with `+`, what is gone red and
+dotted with `−`, what changed amber with `~`.
+
 The JSON is {"from", "to", "same", "added", "removed", "nets"}: `added` and `removed` are names of nets, `nets` has for each pair
 {"from", "to", "same", "parameters", "sizes", "ports", "layers", "blocks", "consequences", "checkpoint"}. Changes are
 {"kind", "what", "from", "to"}. `layers` has "added" and "removed" ({"label", "op", "call", "shape", "parameters", "line"}),
@@ -18,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -36,12 +40,18 @@ if TYPE_CHECKING:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """A, B, the format, and `--exit-code`."""
+    """A, B, the format, `--exit-code`, and the picture."""
     for name, which in (("a", "the first"), ("b", "the second")):
         parser.add_argument(name, metavar=name.upper(), help=f"{which}: file.net, file.net:net, REVISION:file.net, zoo.family:net, or -")
     call_arguments(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text")
     parser.add_argument("--exit-code", action="store_true", help="exit with 1 where there is a difference")
+    parser.add_argument("-o", "--output", metavar="FILE", help="draw it, too: changes.svg, .png, .pdf, .dot or .html")
+    parser.add_argument("--depth", type=int, metavar="N", help="of the picture: open changed blocks N deep (default: what fits a page)")
+    parser.add_argument("--rankdir", choices=("auto", "TB", "LR"), default="auto", help="draw from top to bottom, or from left to right")
+    parser.add_argument("--no-legend", dest="legend", action="store_false", help="leave out what the signs mean")
+    parser.add_argument("--theme", choices=("auto", "light", "dark"), default="auto", help="auto: an .svg follows its reader's system")
+    parser.add_argument("--engine", choices=("auto", "graphviz-pure", "pygraphviz", "dot"), default="auto", help="who draws")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -51,6 +61,7 @@ def run(options: argparse.Namespace) -> int:
         raise Refusal("NS015", "standard input can be one of the two, not both", status=2)
     sides = [_Side.of(spec, limits) for spec in (options.a, options.b)]
     pairs = _pairs(*sides)
+    _check_output(options, pairs)
     found = [_compare(sides, names, options, limits) for names in pairs]
     # where nets are compared by name, what one file alone has is a difference, too
     single = [[] if any(side.net for side in sides) or len(pairs) == 1 and pairs[0][0] != pairs[0][1] else side.nets for side in sides]
@@ -113,11 +124,37 @@ def _other(side: _Side, name: str | None) -> str | None:
 
 
 def _compare(sides: list[_Side], names: tuple[str, str], options: argparse.Namespace, limits: Limits) -> Difference:
-    from netspec.analyses.diff import diff
-
+    """What changed between two nets; drawn, where a picture is asked for."""
     old, new = (_graph(compile(side.source, name, *call_of(options), limits)) for side, name in zip(sides, names))
-    shown = [f"{side.source.name}:{name}" for side, name in zip(sides, names)]
-    return diff(old, new, *shown)
+    before, after = (f"{side.source.name}:{name}" for side, name in zip(sides, names))
+    if options.output is None:
+        from netspec.analyses.diff import diff
+
+        return diff(old, new, before, after)
+    from netspec.backends.diagram.compared import compared
+
+    found = compared(old, new, before, after)
+    look = {"rankdir": options.rankdir, "legend": options.legend}
+    picture = found.diagram(options.depth, engine=options.engine, theme=options.theme, **look)
+    picture.save(options.output)
+    by = f", drawn by {picture.drawn_by}" if picture.drawn_by else ""
+    print(f"{options.output}: {os.path.getsize(options.output):,} bytes{by}", file=sys.stderr)
+    return found
+
+
+def _check_output(options: argparse.Namespace, pairs: list[tuple[str, str]]) -> None:
+    """Raises `Refusal` (NS015) where no picture can be drawn, before anything is compared."""
+    if options.output is None:
+        return
+    from netspec.backends.diagram.picture import FORMS
+
+    if os.path.splitext(options.output)[1].lower() not in FORMS:
+        helps = (f"end it in one of {', '.join(FORMS)}",)
+        raise Refusal("NS015", f"`{options.output}` does not say what to draw", helps=helps, status=2)
+    if len(pairs) > 1:
+        names = ", ".join(name for name, _ in pairs)
+        helps = (f"name one: `{options.a}:{pairs[-1][0]}`",)
+        raise Refusal("NS015", f"a picture shows one net, and these are {len(pairs)}: {names}", helps=helps, status=2)
 
 
 def _graph(done: Compilation) -> Graph:

@@ -19,6 +19,8 @@ COMMANDS: dict[str, str] = {
     "fmt": "format in place",
     "summary": "the layer table: labels, shapes, parameters, multiply-accumulates, valid input sizes",
     "rf": "receptive fields: size, stride, alignment, holes, and the effective field; `--plot`",
+    "diagram": "draw a network: .svg, .png, .pdf, .dot, or a page on which blocks open by a click",
+    "report": "everything about a network on one page: diagram, layers, plots, sizes, diagnostics, source",
     "build": "compile to .onnx, .py, .safetensors or .json",
     "run": "run a spec or an .onnx file in onnxruntime",
     "verify": "hold PyTorch and onnxruntime against each other",
@@ -31,7 +33,7 @@ COMMANDS: dict[str, str] = {
 
 
 #: which extra of ours brings a package that is imported on demand
-_EXTRAS = {"torch": "torch", "PIL": "images", "h5py": "hdf5", "matplotlib": "plot"}
+_EXTRAS = {"torch": "torch", "PIL": "images", "h5py": "hdf5", "matplotlib": "plot", "fontTools": "pdf", "fontpkg_arimo": "pdf"}
 
 
 class Parser(argparse.ArgumentParser):

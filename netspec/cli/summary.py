@@ -1,11 +1,12 @@
-"""The layer table of a net: label, operator, output shape, parameters, multiply-accumulates, receptive field; by layer, block or
-operator; cost, memory, signals, and for which sizes it is well defined."""
+"""The layer table of a net: label, operator, output shape, parameters, multiply-accumulates, receptive field; by layer (equal
+blocks in a row once), block or operator; cost, memory, signals, and for which sizes it is well defined."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 
-from netspec.cli.output import compiled, spec_arguments
+from netspec.cli.output import coloured, compiled, spec_arguments
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,6 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--depth", type=int, metavar="N", help="blocks down to N parts of the dotted name (implies --by block)")
     orders = ("order", "parameters", "macs", "operations", "bytes", "label")
     parser.add_argument("--sort", choices=orders, default="order", help="numbers from the greatest down")
+    parser.add_argument("--unfold", action="store_true", help="every layer, those of equal blocks in a row too")
     parser.add_argument("--cost", action="store_true", help="operations, bytes moved, and operations a byte")
     parser.add_argument("--memory", action="store_true", help="what is alive at the peak, and the best order of execution")
     parser.add_argument("--signal", action="store_true", help="mean and second moment of activations and gradients at initialization")
@@ -43,7 +45,8 @@ def run(options: argparse.Namespace) -> int:
         else:
             text = summary.table(
                 by=by, depth=options.depth or 1, sort=options.sort, cost=options.cost or options.all,
-                memory=options.memory or options.all, signal=signal, symbolic=symbolic,
+                memory=options.memory or options.all, signal=signal, symbolic=symbolic, unfold=options.unfold,
+                colour=coloured(sys.stdout),
             )  # fmt: skip
     if options.plot:
         from netspec.backends.plot import save_summary_figure

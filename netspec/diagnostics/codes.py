@@ -200,5 +200,9 @@ CODES: dict[str, str] = {
     "NS732": "onnxruntime does not take the model",
     "NS733": "there is no such choice for a session",
     "NS734": "onnxruntime failed while running",
+    "NS740": "there is no such renderer, or it cannot make this kind of picture",
+    "NS741": "drawing took too long",
+    "NS742": "the renderer failed",
+    "NS743": "the picture is too large to be made of pixels",
     "NS900": "netspec itself failed",
 }

@@ -42,6 +42,7 @@ class Concat(Operator):
     """
 
     NAME: ClassVar[str] = "concat"
+    SYMBOL: ClassVar[str] = "++"
     FAMILY: ClassVar[str] = "merge"
     ARITY: ClassVar[int | tuple[int, int | None]] = (1, None)
     EXAMPLES: ClassVar[tuple[Accepts | Rejects, ...]] = (

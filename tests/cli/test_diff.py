@@ -197,3 +197,28 @@ def test_paths_of_windows_are_no_revisions(netspec: Command) -> None:
     for spec in ("C:\\nets\\good.net", "C:/nets/good.net:good"):
         with pytest.raises(Refusal, match="NS001"):
             revision.open_any(spec)
+
+
+# ---------------------------------------------------------------------------------------------------------------- pictures
+@pytest.mark.parametrize("form", [".svg", ".png", ".dot", ".html"])
+def test_a_picture(netspec: Command, good: str, form: str) -> None:
+    Path("wider.net").write_text(GOOD.replace("conv(8, 3)", "conv(16, 3)"))
+    done = netspec("diff", good, "wider.net", "-o", f"changes{form}")
+    assert done.status == 0 and done.out == netspec("diff", good, "wider.net").out
+    assert done.err.startswith(f"changes{form}: ") and "bytes" in done.err and Path(f"changes{form}").stat().st_size > 1000
+    if form == ".svg":
+        assert "channels 8 → 16" in Path("changes.svg").read_text()
+
+
+def test_a_picture_with_json_and_a_depth(netspec: Command, good: str) -> None:
+    done = netspec("diff", good, good, "--format", "json", "-o", "same.dot", "--depth", "1", "--rankdir", "LR", "--no-legend")
+    assert done.status == 0 and done.data["same"] and "the same network" in Path("same.dot").read_text()
+
+
+def test_pictures_that_cannot_be(netspec: Command, good: str) -> None:
+    assert "NS015" in netspec("diff", good, good, "-o", "changes.gif").err
+    assert "NS015" in netspec("diff", good, good, "-o", "changes.svg", "--depth", "-1").err
+    Path("nets.net").write_text(NETS)
+    done = netspec("diff", "nets.net", "nets.net", "-o", "changes.svg")
+    assert done.status == 2 and "a picture shows one net, and these are 2: one, two" in done.err and not Path("changes.svg").exists()
+    assert netspec("diff", "nets.net:one", "nets.net:one", "-o", "changes.dot").status == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,46 @@ def test_a_whole_table(netspec: Command, monkeypatch: pytest.MonkeyPatch) -> Non
         "               W >= 3",
         "                 because `conv` at line 3 needs W >= 3",
     ]
+
+
+def test_equal_blocks_are_told_once_unless_asked_for(netspec: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    text = netspec("summary", "zoo.resnet:resnet152").out
+    lines = text.splitlines()
+    (many,) = (line for line in lines if "× 35" in line)
+    assert many.startswith("layer3.1 … layer3.35 × 35  bottleneck(width = 256, stride = 1")
+    assert many.endswith("[N, 1024,  14,  14]  39,101,440  7,642,808,320   1291")
+    assert len(lines) < 130 and "--unfold" in text
+    whole = netspec("summary", "zoo.resnet:resnet152", "--unfold").out
+    assert len(whole.splitlines()) > 515 and "layer3.17.conv2" in whole and "×" not in whole
+    assert [line for line in text.splitlines() if line.startswith(("parameters", "multiply-adds"))] == [
+        line for line in whole.splitlines() if line.startswith(("parameters", "multiply-adds"))
+    ]
+
+
+@pytest.mark.parametrize("options", [("--sort", "macs"), ("--by", "block"), ("--by", "op"), ("--depth", "2")], ids=" ".join)
+def test_what_is_sorted_or_grouped_is_not_folded(netspec: Command, options: tuple[str, ...]) -> None:
+    out = netspec("summary", "zoo.resnet:resnet50", *options).out
+    assert "×" not in out and "--unfold" not in out
+
+
+def test_shapes_stand_below_one_another(netspec: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "110")
+    out = netspec("summary", "zoo.resnet:resnet18").out
+    four = {shape for shape in re.findall(r"\[N,.*?\]", out) if re.fullmatch(r"\[N(, *\d+){3}\]", shape)}
+    assert "[N,  64, 112, 112]" in four and "[N, 512,   7,   7]" in four and len({len(shape) for shape in four}) == 1
+
+
+def test_colours_only_add_to_the_text(netspec: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
+    plain = netspec("summary", "zoo.resnet:resnet50").out
+    assert "\x1b" not in plain
+    monkeypatch.setattr("netspec.cli.summary.coloured", lambda stream: True)
+    painted = netspec("summary", "zoo.resnet:resnet50").out
+    assert re.sub(r"\x1b\[[0-9;]*m", "", painted) == plain
+    assert "\x1b[34mconv(64, 1, bias = false)\x1b[0m" in painted and "\x1b[1mparameters" in painted
+    everything = netspec("summary", "zoo.resnet:resnet50", "--all").out
+    assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in everything.splitlines()) <= 140
 
 
 def test_shares_by_block_and_depth(netspec: Command) -> None:

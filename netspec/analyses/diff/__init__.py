@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from netspec.analyses.bodies import flattened
 from netspec.analyses.diff.checkpoint import checkpoint
-from netspec.analyses.diff.compare import Comparison
 from netspec.analyses.diff.consequences import consequences
-from netspec.analyses.diff.context import settle
-from netspec.analyses.diff.matching import match
 from netspec.analyses.diff.model import Change, Changed, Checkpoint, Consequence, Difference, Layer, Piece, Renaming, Stored
-from netspec.analyses.diff.ports import correspond, ports_changed, sizes_changed
-from netspec.analyses.diff.tree import Spelling, tree_of
+from netspec.analyses.diff.pairing import Pairing
+from netspec.analyses.diff.ports import ports_changed, sizes_changed
 from netspec.graph import Graph
 
-__all__ = ["Change", "Changed", "Checkpoint", "Consequence", "Difference", "Layer", "Piece", "Renaming", "Stored", "diff"]
+__all__ = [
+    "Change",
+    "Changed",
+    "Checkpoint",
+    "Consequence",
+    "Difference",
+    "Layer",
+    "Pairing",
+    "Piece",
+    "Renaming",
+    "Stored",
+    "compare",
+    "diff",
+]
 
 
 def diff(old: Graph, new: Graph, old_name: str = "", new_name: str = "") -> Difference:
@@ -22,25 +31,23 @@ def diff(old: Graph, new: Graph, old_name: str = "", new_name: str = "") -> Diff
     Costs are at each network's own typical sizes and batch 1; open sizes are called as in `new`. Exchanging the networks
     exchanges what is added with what is removed.
     """
-    same = correspond(old, new)
-    costs = consequences(old, new, same.sizes, same.outputs)
-    (old, before), (new, after) = flattened(old), flattened(new)
-    same.values.update((before[port], after[port]) for port in before if port in after)
-    old_words, new_words = Spelling(same.sizes), Spelling({})
-    old_tree, new_tree = tree_of(old, same.sizes), tree_of(new)
-    matching = settle(old, new, old_tree, new_tree, match(old_tree, new_tree), same.values)
-    compared = Comparison(old, new, matching, old_words, new_words, same.values)
+    return compare(Pairing(old, new), old_name, new_name)
+
+
+def compare(pair: Pairing, old_name: str = "", new_name: str = "") -> Difference:
+    """The same of two networks whose layers are matched."""
+    old, new, compared = pair.old, pair.new, pair.comparison
     return Difference(
         old=old_name or old.name,
         new=new_name or new.name,
         net=tuple(compared.given(old.arguments, new.arguments)),
-        sizes=sizes_changed(old, new, same),
-        ports=ports_changed(old, new, same, old_words, new_words, compared.wiring),
-        added=compared.added(new_tree),
-        removed=compared.removed(old_tree),
+        sizes=sizes_changed(old, new, pair.same),
+        ports=ports_changed(pair.before, pair.after, pair.same, pair.old_words, pair.new_words, compared.wiring),
+        added=compared.added(pair.new_tree),
+        removed=compared.removed(pair.old_tree),
         changed=compared.changed(),
         blocks=compared.blocks(),
         renamed=compared.renamed(),
-        consequences=costs,
-        checkpoint=checkpoint(old, new, matching),
+        consequences=consequences(old, new, pair.same.sizes, pair.same.outputs),
+        checkpoint=checkpoint(pair.before, pair.after, pair.matching),
     )

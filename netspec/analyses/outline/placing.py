@@ -42,9 +42,9 @@ class Placing:
 
     def place(self, root: int) -> Plan:
         """The plan of a frame and everything in it."""
-        if root in self.opened:
+        if root in self.opened and root in self.tree.inside:
             self._fill(root, None)
-        else:
+        elif root in self.tree.inside:  # else there are no layers: what goes in comes out
             self._box([Item(self.tree.inside[root], root, kind="block")], None)
         return self.plan
 

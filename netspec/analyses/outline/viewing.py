@@ -18,7 +18,8 @@ def view(tree: Tree, placing: Placing, root: int) -> View:
     ports = len(given)
     inputs = [Box(f"input:{name}", "input", name, "", (), (), (), (value,)) for name, value in given]
     outputs = [Box(f"output:{name}", "output", name, "", (), (), (value,), ()) for name, value in taken]
-    middle = [_finished(tree, plan, number, box) for number, box in enumerate(plan.boxes)]
+    members = _members(plan)
+    middle = [_finished(tree, members[number], box) for number, box in enumerate(plan.boxes)]
     boxes = (*inputs, *middle, *outputs)
     source = {value: number for number, (_, value) in reversed(list(enumerate(given)))}
     links = _Wiring(tree, plan, source, ports).links(taken, ports + len(middle))
@@ -50,9 +51,8 @@ def _distinct(ports: list[tuple[str, int]]) -> list[tuple[str, int]]:
     return found
 
 
-def _finished(tree: Tree, plan: Plan, number: int, box: Box) -> Box:
+def _finished(tree: Tree, nodes: list[int], box: Box) -> Box:
     """A box with the layers of all its repetitions, and what the last of them gives."""
-    nodes = _members(plan)[number]
     if len(nodes) == len(box.nodes):
         return box
     count = len(nodes) // len(box.nodes)

@@ -108,3 +108,11 @@ def test_repetition_is_counted() -> None:
 def test_the_default_fits_a_page(spec: str) -> None:
     boxes = [box for box in outline(netspec.load(spec).graph).view().boxes if box.kind not in ("input", "output")]
     assert 20 <= len(boxes) <= 40
+
+
+def test_a_network_without_layers_is_its_ports() -> None:
+    graph = netspec.loads("net a { input x: [N, 4]; output y = x }").graph
+    for depth in (None, 0, 1):
+        view = outline(graph).view(depth)
+        assert [box.key for box in view.boxes] == ["input:x", "output:y"]
+        check(graph, view)
