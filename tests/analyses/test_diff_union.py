@@ -63,6 +63,7 @@ SHIPPED = (
     ("zoo.unet:unet", "zoo.unet:unet_valid"), ("zoo.tagger:bilstm_tagger", "zoo.tagger:char_tagger"),
     ("zoo.recurrent:elman", "zoo.recurrent:jordan"), ("zoo.recurrent:jordan", "zoo.recurrent:peephole_lstm"),
     ("zoo.seq2seq_attention:bahdanau", "zoo.seq2seq_attention:luong"), ("zoo.lenet:lenet5", "zoo.alexnet:alexnet"),
+    ("zoo.vdsr:vdsr_x2", "zoo.vdsr:vdsr_x3"),
 )  # fmt: skip
 
 

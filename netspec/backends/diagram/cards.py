@@ -130,10 +130,9 @@ class Cards:
     def _folded(self, number: int, box: Box) -> str:
         ground = FOLDED if self._heat is None else self._heat.colour(number)
         grey = GREY if self._heat is None else INK
-        title = font(html(short(block_name(self._view, box.name, box.group), NAME_LENGTH)), INK, 11, bold=True) + badge(
-            box.repeat, BADGE if self._heat is None else INK
-        )
-        rows = f'<TR><TD WIDTH="{_WIDTH}">{title}</TD></TR>'
+        name_of = html(short(block_name(self._view, box.name, box.group), NAME_LENGTH))
+        title = font(f"  {name_of}", INK, 11, bold=True) + badge(box.repeat, BADGE if self._heat is None else INK)
+        rows = f'<TR><TD WIDTH="{_WIDTH}">{title}{font("  ", INK, 11)}</TD></TR>'
         told = (box.call if "(" in box.call else "") or (f"{len(box.nodes)} layers" if box.kind == "stretch" else "")
         if told:
             words = f"  {html(short(told, TEXT_LENGTH))}  "

@@ -89,13 +89,11 @@ class Words:
     def layer(self, number: int) -> tuple[str, str]:
         """An operator's name and arguments, without those of which a change is told."""
         node, graph = self.node(number)
-        op, fields = node.op, type(node.op).model_fields
-        told = {c.what for c in self.union.marks[number].changes if c.kind == "argument" and not fields[c.what].is_required()}
-        key = (op, frozenset(told), tuple(graph.values[n].shape for n in (*node.inputs, *node.outputs)))
+        told = frozenset(c.what for c in self.union.marks[number].changes if c.kind == "argument")
+        key = (node.op, told, tuple(graph.values[n].shape for n in (*node.inputs, *node.outputs)))
         if key not in self._known:
-            shown = op.model_copy(update={name: fields[name].default for name in told}) if told else op
-            self._known[key] = arguments(shown, graph.types(node.inputs), graph.types(node.outputs))
-        return name(op), self._known[key]
+            self._known[key] = arguments(node.op, graph.types(node.inputs), graph.types(node.outputs), told)
+        return name(node.op), self._known[key]
 
     def changes(self, number: int, inputs: bool = True) -> list[str]:
         """What somebody changed of a layer, what is seen in a picture first; what it takes only with `inputs`."""

@@ -32,7 +32,7 @@ _SHORT = 6
 #: of more skips, none is labelled
 _LABELLED = 12
 #: points of a group's name that have room beside the spine, above the first card
-_FITS = 64
+_FITS = 62
 
 
 def sketch(view: View, look: Look = Look()) -> Sketch:

@@ -7,6 +7,7 @@ default, or only settles how wide a border is, stays out. The whole call stands 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from netspec.graph import Node
@@ -46,14 +47,18 @@ def name(op: Operator) -> str:
     return op.NAME.replace("_", " ").strip()
 
 
-def arguments(op: Operator, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> str:
-    """What tells this operator from others of its kind: `64 · 3×3 · /2`, `8 heads`, `bilinear`."""
+def arguments(
+    op: Operator, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], without: Collection[str] = ()
+) -> str:  # fmt: skip
+    """What tells this operator from others of its kind: `64 · 3×3 · /2`, `8 heads`, `bilinear`; not the arguments of names in `without`."""
     joined = _joined(op, inputs, outputs)
     parts = [joined] if joined else []
     spatial = max(1, inputs[0].rank - 2) if inputs else 1
     enlarges = _enlarges(op, inputs, outputs)
     for field, facts in type(op).model_fields.items():
         value = getattr(op, field)
+        if field in without:
+            continue
         if field == "stride" and value is None:
             value = getattr(op, "kernel", None)
         elif field in QUIET or field in op.TENSOR_ARGUMENTS or (joined and field == "axis") or _is_left_out(field, value, facts):
