@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from netspec.analyses.bodies import with_bodies
-from netspec.analyses.outline import Outline, View
+from netspec.analyses.outline import Box, Outline, View
 from netspec.diagnostics.model import Refusal
 from netspec.graph import Graph
 from netspec.record import record
@@ -148,8 +148,13 @@ class _Plans:
 
 
 def _chains(view: View) -> list[tuple[str, ...]]:
-    """For each folded block, the keys of the groups around it, from outside in, and its own."""
-    return [(*_around(view, box.group), box.key) for box in view.boxes if box.kind == "block"]
+    """What is open once a folded block is, for each of them."""
+    return [_chain(view, box) for box in view.boxes if box.kind == "block"]
+
+
+def _chain(view: View, box: Box) -> tuple[str, ...]:
+    """The keys of the groups around a folded block, from outside in, and its own; nothing for the network itself as one box."""
+    return () if box.frame == 0 else (*_around(view, box.group), box.key)
 
 
 def _around(view: View, group: int | None) -> tuple[str, ...]:
@@ -175,7 +180,7 @@ def _facts(plans: _Plans, number: int, rows: Sequence[int], there: Sequence[int]
 
     boxes = []
     for place, box in enumerate(view.boxes):
-        target = leads((*_around(view, box.group), box.key)) if box.kind == "block" else leads(()) if box.kind == "stretch" else -1
+        target = leads(_chain(view, box)) if box.kind == "block" else leads(()) if box.kind == "stretch" else -1
         name = f"{box.name} {box.call}".strip() + (f", {box.repeat} times" if box.repeat > 1 else "")
         boxes.append([place, box.key, target, name, _runs({rows[n] for n in box.nodes})])
     groups = [

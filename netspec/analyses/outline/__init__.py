@@ -34,12 +34,12 @@ class Outline:
         """The keys of all blocks, in the order of their first layers: what `only` and `open` take."""
         return tuple(key for key in self._tree.keys.values() if key)
 
-    def view(self, depth: int | None = None, only: str = "", opened: Collection[str] | None = None) -> View:
+    def view(self, depth: int | None = None, only: str = "", opened: Collection[str] | None = None, wide: bool = False) -> View:
         """What is shown with all blocks open down to a depth: 0 is one box, 1 has the net's own blocks folded.
 
         `only` is the one block that is shown, the depth counted in it. `opened` names the blocks that are open instead of a depth.
-        Without either, the view fits a page: 20 to 40 boxes where that is possible. Raises `Refusal` (NS021) for a block
-        that there is not.
+        Without either, the view fits a page: 20 to 40 boxes where that is possible, the more of them if it is `wide`.
+        Raises `Refusal` (NS021) for a block that there is not.
         """
         root = self._frame(only) if only else 0
         if not self._tree.inside:
@@ -49,7 +49,7 @@ class Outline:
             return view(self._tree, self._placing(frames), root)
         if depth is not None:
             return view(self._tree, self._placing(self._down_to(root, depth)), root)
-        return view(self._tree, Fitting(self._tree, self._likeness, root).placing(), root)
+        return view(self._tree, Fitting(self._tree, self._likeness, root, wide).placing(), root)
 
     # ----------------------------------------------------------------------------------------------------------- choices
     def _placing(self, opened: Collection[int]) -> Placing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from functools import cached_property
 
 from netspec.analyses.outline.alike import Likeness
 from netspec.analyses.outline.model import Box
@@ -14,21 +15,21 @@ from netspec.analyses.outline.tree import Tree
 FEW, MANY = 20, 40
 #: how many boxes stand in one block before neighbours are folded, whatever they are
 LONGEST = 60
-#: blocks with so large a share of the parameters are open where the page has room, even if it is full enough without
+#: blocks with so large a share of the parameters are open in a wide picture, even if it has enough without
 MOST = 0.5
 
 
 class Fitting:
     """Chooses for one frame. Blocks of a definition open together, those with the most parameters first; where all of them are too
-    many, the first alone shows what they are like."""
+    many, the first alone shows what they are like. A `wide` picture opens more than it must, as far as it matters."""
 
-    def __init__(self, tree: Tree, likeness: Likeness, root: int) -> None:
-        self._tree, self._likeness, self._root = tree, likeness, root
+    def __init__(self, tree: Tree, likeness: Likeness, root: int, wide: bool = False) -> None:
+        self._tree, self._likeness, self._root, self._wide = tree, likeness, root, wide
         self._stored = [sum(math.prod(tree.graph.weights[w].shape) for w in node.weights) for node in tree.graph.nodes]
 
     def placing(self) -> Placing:
         """The open blocks, ready to be placed."""
-        opened = frozenset({self._root})
+        opened = frozenset({self._root}) | self._single
         boxes = self._boxes(opened)
         if len(boxes) > LONGEST:
             return Placing(self._tree, self._likeness, opened, (FEW + MANY) // 2)
@@ -36,7 +37,7 @@ class Fitting:
         while kinds := {name: kind for name, kind in self._kinds(boxes).items() if name not in tried}:
             name = max(kinds, key=lambda name: self._weight(kinds[name]))
             tried.add(name)
-            if len(boxes) >= FEW and self._weight(kinds[name])[0] < MOST * sum(self._stored):
+            if len(boxes) >= FEW and not (self._wide and self._weight(kinds[name])[0] >= MOST * sum(self._stored)):
                 continue
             opened = self._wider(opened, kinds[name])
             boxes = self._boxes(opened)
@@ -53,7 +54,7 @@ class Fitting:
     def _filled(self, opened: frozenset[int]) -> frozenset[int]:
         """More blocks of the kinds of which one is open, in order, until the page is no longer empty."""
         tried: set[int] = set()
-        shown = {self._definition(frame) for frame in opened}
+        shown = {self._definition(frame) for frame in opened - self._single}
         while len(boxes := self._boxes(opened)) < FEW:
             rest = [b for b in boxes if b.frame is not None and b.frame not in tried and self._definition(b.frame) in shown]
             if not rest:
@@ -64,6 +65,12 @@ class Fitting:
         return opened
 
     # ----------------------------------------------------------------------------------------------------------- measures
+    @cached_property
+    def _single(self) -> frozenset[int]:
+        """The blocks that are one box either way."""
+        everything = Placing(self._tree, self._likeness, self._tree.inside)
+        return frozenset(frame for frame in self._tree.inside if everything.is_one_box(frame))
+
     def _boxes(self, opened: Collection[int]) -> list[Box]:
         return Placing(self._tree, self._likeness, opened).place(self._root).boxes
 

@@ -83,6 +83,11 @@ class Placing:
             return Item(nodes, frame, kind="block")
         return Item(nodes, frame, opened=True)
 
+    def is_one_box(self, frame: int) -> bool:
+        """Whether a block is a single box, opened or folded: then its layers say more than its name."""
+        inner = self._items(frame)
+        return len(inner) == 1 and not inner[0].opened and frame not in self.tree.runner
+
     def _stretches(self, rows: list[list[Item]], most: int) -> list[list[Item]]:
         """Many boxes as few: neighbours whose labels begin alike, or as many in each."""
         cuts = self._by_label(rows, most) or [n * len(rows) // most for n in range(most)]
@@ -113,7 +118,7 @@ class Placing:
         """Equal neighbours, each of which goes on where the one before it ends, in one list."""
         found: list[list[Item]] = []
         for item in items:
-            if found and self._equal(found[-1][-1], item) and self._follows(found[-1][-1], item):
+            if found and self._equal(found[-1][-1], item) and self._follows(found[-1], item) and self._shares(found[-1], item):
                 found[-1].append(item)
             else:
                 found.append([item])
@@ -133,14 +138,35 @@ class Placing:
         homes = dict.fromkeys(self.tree.graph.nodes[number].frame for number in item.nodes)
         return [home in self.opened for home in homes]
 
-    def _follows(self, a: Item, b: Item) -> bool:
-        """Whether an item takes what the one before it makes, as its only user, and for the rest the same as that one."""
-        given, taken, before = self.tree.gives(a.nodes), self.tree.takes(b.nodes), self.tree.takes(a.nodes)
-        members = set(b.nodes)
-        if not given or len(taken) != len(before) or not all(set(self.tree.uses[v]) <= members | set(a.nodes) for v in given):
+    def _follows(self, row: list[Item], item: Item) -> bool:
+        """Whether an item takes what the last of a row makes, as its only user, for the rest the same as that one, and each in
+        the place in which that one took it from the one before."""
+        last = row[-1]
+        given, taken, before = self.tree.gives(last.nodes), self.tree.takes(item.nodes), self.tree.takes(last.nodes)
+        members = set(item.nodes)
+        if not given or len(taken) != len(before) or not all(set(self.tree.uses[v]) <= members | set(last.nodes) for v in given):
             return False
         passed = [now in given for now in taken]
-        return any(passed) and all(new or now == then for new, now, then in zip(passed, taken, before))
+        same = any(passed) and all(new or now == then for new, now, then in zip(passed, taken, before))
+        return same and (len(row) == 1 or self._handed(last, item) == self._handed(row[-2], last))
+
+    def _handed(self, a: Item, b: Item) -> list[int | None]:
+        """For each tensor that an item takes, which of those that the one before it makes it is."""
+        made = [value for number in a.nodes for value in self.tree.graph.nodes[number].outputs]
+        places = {value: place for place, value in enumerate(made)}
+        return [places.get(value) for value in self.tree.takes(b.nodes)]
+
+    def _shares(self, row: list[Item], item: Item) -> bool:
+        """Whether an item stores what all in a row store (a shared block, applied again and again), or nothing that any of them does."""
+        now, last = self._stored(item), self._stored(row[-1])
+        alike = [new == old for new, old in zip(now, last)]
+        if len(row) > 1 and alike != [new == old for new, old in zip(last, self._stored(row[-2]))]:
+            return False
+        fresh = (set(now) - set(last)) & self.tree.shared
+        return not fresh or fresh.isdisjoint(weight for other in row for weight in self._stored(other))
+
+    def _stored(self, item: Item) -> list[int]:
+        return [weight for number in item.nodes for weight in self.tree.graph.nodes[number].weights]
 
     # -------------------------------------------------------------------------------------------------- boxes, groups
     def _box(self, equal: list[Item], group: int | None) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Collection
 from functools import cached_property
 
 from netspec.analyses.bodies import with_bodies
@@ -99,6 +100,12 @@ class Tree:
         return {value: number for number, node in enumerate(self.graph.nodes) for value in node.outputs}
 
     @cached_property
+    def shared(self) -> frozenset[int]:
+        """The weights that several layers use."""
+        used = Counter(weight for node in self.graph.nodes for weight in dict.fromkeys(node.weights))
+        return frozenset(weight for weight, times in used.items() if times > 1)
+
+    @cached_property
     def uses(self) -> dict[int, list[int]]:
         """The nodes that take each value, under the name that it has where it is made; -1 stands for an output of the network."""
         found: dict[int, list[int]] = defaultdict(list)
@@ -156,12 +163,13 @@ class Tree:
         return list(zip(region.outputs[step.stacked :], region.inputs[len(step.sliced) :]))
 
 
-def call(graph: Graph, frame: int) -> str:
-    """What a frame applies, as one would write it: `bottleneck(width = 128, stride = 2)`; empty for what has no definition."""
+def call(graph: Graph, frame: int, without: Collection[str] = ()) -> str:
+    """What a frame applies, as one would write it: `bottleneck(width = 128, stride = 2)`; empty for what has no definition.
+    Arguments of the names `without` are left out."""
     scope = graph.scopes[graph.frames[frame].scope]
     if not scope.definition:
         return ""
-    arguments = ", ".join(f"{name} = {_written(value)}" for name, value in scope.arguments)
+    arguments = ", ".join(f"{name} = {_written(value)}" for name, value in scope.arguments if name not in without)
     return f"{scope.definition}({arguments})" if arguments else scope.definition
 
 

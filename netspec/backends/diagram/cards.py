@@ -133,10 +133,15 @@ class Cards:
         name_of = html(short(block_name(self._view, box.name, box.group), NAME_LENGTH))
         title = font(f"  {name_of}", INK, 11, bold=True) + badge(box.repeat, BADGE if self._heat is None else INK)
         rows = f'<TR><TD WIDTH="{_WIDTH}">{title}{font("  ", INK, 11)}</TD></TR>'
-        told = (box.call if "(" in box.call else "") or (f"{len(box.nodes)} layers" if box.kind == "stretch" else "")
+        told = f"{len(box.nodes)} layers" if box.kind == "stretch" else ""
+        if box.frame is not None and "(" in box.call:
+            told = self._figures.call(box.frame)
         if told:
             words = f"  {html(short(told, TEXT_LENGTH))}  "
             rows += f"<TR><TD>{font(words, TEXT if self._heat is None else INK, 9)}</TD></TR>"
+        if len(box.gives) == 1:
+            made = html(f"  → {self._figures.shape(box.gives[0])}  ")
+            rows += f"<TR><TD>{font(made, TEXT if self._heat is None else INK, 9)}</TD></TR>"
         parameters, whole = self._figures.cost(box.nodes).parameters, self._figures.total.parameters
         if parameters and self._heat is None:
             rows += f"<TR><TD>{bar(parameters / whole)}</TD></TR>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from typing import Any
 
 from netspec.analyses.cost import batch_sizes
 from netspec.analyses.cost.layers import LayerCost, layer_costs, together
@@ -12,6 +13,7 @@ from netspec.analyses.cost.storage import storages
 from netspec.analyses.cost.typed import typed
 from netspec.analyses.field import Fields, fields
 from netspec.analyses.outline.model import Box, Link, View
+from netspec.analyses.outline.tree import call
 from netspec.backends.diagram.look import Look
 from netspec.graph import Graph, Node
 from netspec.sizes.dim import Dim, Size, names, show, substitute
@@ -46,6 +48,23 @@ class Figures:
     def total(self) -> LayerCost:
         """The cost of the whole network."""
         return together(self.layers)
+
+    # ------------------------------------------------------------------------------------------------------------ calls
+    @cached_property
+    def _constant(self) -> dict[str, set[str]]:
+        """Of each definition that has several instances, the arguments that all of them are given alike."""
+        given: dict[str, list[tuple[tuple[str, Any], ...]]] = {}
+        for scope in self.graph.scopes:
+            given.setdefault(scope.definition, []).append(scope.arguments)
+        return {
+            name: {pair[0] for pair in calls[0] if all(pair in call for call in calls)} for name, calls in given.items() if len(calls) > 1
+        }
+
+    def call(self, frame: int) -> str:
+        """A block as one would write it, without the arguments that say nothing: those that each of its kind is given alike."""
+        scope = self.graph.scopes[self.graph.frames[frame].scope]
+        alike = self._constant.get(scope.definition, set())
+        return call(self.graph, frame, alike if len(alike) < len(scope.arguments) else ())
 
     # ----------------------------------------------------------------------------------------------------------- shapes
     def shape(self, value: int, batch: bool = False) -> str:

@@ -23,6 +23,8 @@ Style = Literal["cards", "maps"]
 
 #: how pictures look: `cards` shows layers with their arguments, `maps` the tensors between them, as papers do
 STYLES: tuple[Style, ...] = ("cards", "maps")
+#: which colours: those of the reader's system, or fixed
+THEMES: tuple[Theme, ...] = ("auto", "light", "dark")
 #: the forms in which a picture is written, by the end of a file's name
 FORMS = (".svg", ".png", ".pdf", ".dot", ".html")
 
@@ -101,7 +103,7 @@ class Diagram:
 
         Raises `Refusal`: as `bytes`, and NS020 where the file cannot be written.
         """
-        write_atomic(path, self.bytes(os.path.splitext(os.fspath(path))[1].lower()))
+        write_atomic(path, self.bytes(os.path.splitext(os.fsdecode(path))[1].lower()))
 
     def _repr_svg_(self) -> str:
         """The picture in a notebook."""
@@ -120,13 +122,15 @@ def draw(
 ) -> Diagram:
     """The picture of a network: all of it down to `depth` (the one that fits a page), or the block `only`.
 
-    Raises `Refusal`: NS015 for a style that there is not, NS021 for a block, NS025 for a depth below 0.
+    Raises `Refusal`: NS015 for a style or theme that there is not and a depth below 0, NS021 for a block.
     """
     if style not in STYLES:
         raise Refusal(
             "NS015", f"there is no style `{style}`", helps=suggestion(style, STYLES) or (f"styles: {', '.join(STYLES)}",), status=2
         )
-    if depth is not None and depth < 0:
-        raise Refusal("NS015", f"a depth is at least 0, not {depth}", status=2)
+    if theme not in THEMES:
+        raise Refusal("NS015", f"there is no theme `{theme}`", helps=(f"themes: {', '.join(THEMES)}",), status=2)
+    if depth is not None and (not isinstance(depth, int) or depth < 0):
+        raise Refusal("NS015", f"a depth is a whole number, at least 0, not {depth!r}", status=2)
     found = graph if isinstance(graph, Outline) else outline(graph)
-    return Diagram(found.view(depth, only), look or Look(), style, engine, theme)
+    return Diagram(found.view(depth, only, wide=style == "maps"), look or Look(), style, engine, theme)

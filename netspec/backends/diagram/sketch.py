@@ -282,6 +282,8 @@ class _Drawing:
         inside = within is not None and within == target.group
         if leg.tail in self._ground or source.kind == "input" or target.kind == "output":
             return ""
+        if source.kind in ("block", "stretch") and len(source.gives) == 1 and link.course == "flow":  # the box says it
+            return ""
         if (
             inside
             or (link.course == "skip" and self._many_skips)
