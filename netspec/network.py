@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Mapping
 
 from netspec.diagnostics.model import Diagnostic, Refusal, Report
@@ -134,12 +134,13 @@ class Net:
     def report(self, path: str | None = None, **look: Any) -> "Page":
         """Everything about the network on one HTML page, which needs nothing beside it; written to `path`, if there is one.
 
-        `look` are choices of the diagram, as in `diagram`. The page has its HTML as `text`, and `remarks` on what was left out: the
-        diagram where nothing can draw. Raises `Refusal`: NS015 for a choice that there is not, NS020.
+        `look` are choices of the diagram, as in `diagram`. The page has its HTML as `text`, `remarks` on what was left out (the
+        diagram where nothing can draw), and `drawn_by`. Raises `Refusal`: NS015 for a choice that there is not, NS020.
         """
         from netspec.report import report_page, save_page
 
-        page = report_page(self, self.diagram(**look).like)
+        picture = self.diagram(**look)
+        page = replace(report_page(self, picture.like), drawn_by=picture.drawn_by)
         if path is not None:
             save_page(page, path)
         return page

@@ -45,6 +45,23 @@ def flattened(graph: Graph) -> tuple[Graph, dict[tuple[str, int], int]]:
     return flat.model_copy(update={"nodes": tuple(nodes)}), inputs
 
 
+def runners(graph: Graph) -> dict[int, int]:
+    """Of a graph with bodies among its own nodes: for each frame that is run once a step, the node that runs it.
+
+    A body stands before its node, in a frame that is called as that node. One without nodes is not there.
+    """
+    found: dict[int, int] = {}
+    for number, node in enumerate(graph.nodes):
+        if node.op.NAME != "scan" or not number:
+            continue
+        frame: int | None = graph.nodes[number - 1].frame
+        while frame is not None and graph.frames[frame].parent != node.frame:
+            frame = graph.frames[frame].parent
+        if frame is not None and graph.scopes[graph.frames[frame].scope].path == node.label:
+            found[frame] = number
+    return found
+
+
 class _Splice:
     """One graph of a graph and its bodies, while it grows."""
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from importlib import import_module
@@ -51,12 +52,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = [a for a in given if a != "--debug"]
     # Pydantic would read the metadata of every installed package for plugins, a tenth of our start-up; we use none.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    _write_what_can_be()
     try:
         return _dispatch(given)
     except BaseException as failure:
         if debug and not isinstance(failure, SystemExit):
             raise
         return _status(failure)
+
+
+def _write_what_can_be() -> None:
+    """Let standard output show `?` for what its encoding lacks (lines and arrows in ASCII, names that are no text), as standard error
+    does in its own way: a table with marks in it is better than none."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")
 
 
 def _dispatch(given: list[str]) -> int:

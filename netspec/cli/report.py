@@ -29,5 +29,6 @@ def run(options: argparse.Namespace) -> int:
     page = net.report(options.output, style=options.style, engine=options.engine, theme=options.theme, **look_of(options))
     for remark in page.remarks:
         print(remark, file=sys.stderr)
-    print(f"{options.output}: {os.path.getsize(options.output):,} bytes", file=sys.stderr)
+    by = f", drawn by {page.drawn_by}" if page.drawn_by else ""
+    print(f"{options.output}: {os.path.getsize(options.output):,} bytes{by}", file=sys.stderr)
     return 0

@@ -39,10 +39,11 @@ _FOLDER = Path(__file__).resolve().parent
 
 @record
 class Page:
-    """A written page: its HTML, and what there is to say about it: what was left out, and why."""
+    """A written page: its HTML, what there is to say about it (what was left out, and why), and the renderer that drew its diagram."""
 
     text: str
     remarks: tuple[str, ...] = ()
+    drawn_by: str | None = None
 
 
 @paused()

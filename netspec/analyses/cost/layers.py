@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from math import prod
 from typing import Any
 
+from netspec.analyses.bodies import runners
 from netspec.analyses.cost.operations import Types, operations
 from netspec.analyses.cost.storage import Storages, storages
 from netspec.analyses.cost.typed import Typed, typed
@@ -91,6 +92,31 @@ def sum_of_sizes(sizes: Iterable[Size]) -> Size:
 def layer_costs(graph: Graph, at: Typed, kept: Storages) -> list[LayerCost]:
     """The cost of each node at closed types."""
     return [LayerCost(p, *costs) for p, costs in zip(own_parameters(graph), _costs(graph, at, kept))]
+
+
+def at_every_step(graph: Graph, at: Typed, kept: Storages) -> list[LayerCost]:
+    """The same for a graph with the bodies of its scans among its own nodes: what a body's node costs in all steps, and, for a node
+    that runs steps, what stacking their results moves."""
+    run, times = runners(graph), dict[int, int]()
+    for frame, own in enumerate(graph.frames):  # those around a frame stand before it
+        around = 1 if own.parent is None else times[own.parent]
+        runner = graph.nodes[run[frame]] if frame in run else None
+        steps = 1 if runner is None else runner.op.length(tuple(at.types[v] for v in runner.inputs))
+        times[frame] = around * evaluate(steps, {})
+    found, heads = [], frozenset(run.values())
+    for number, (node, cost) in enumerate(zip(graph.nodes, layer_costs(graph, at, kept))):
+        if number in heads:
+            stacked = evaluate(total(tensor_bytes(at.types[v]) for v in node.outputs[: node.op.step.stacked]), {})
+            cost = LayerCost(0, 0, 0, stacked, stacked)
+        found.append(_often(cost, times[node.frame]))
+    return found
+
+
+def _often(cost: LayerCost, times: int) -> LayerCost:
+    """A cost so many times; what is stored is stored once."""
+    if times == 1:
+        return cost
+    return LayerCost(cost.parameters, cost.macs * times, cost.operations * times, cost.read * times, cost.written * times)
 
 
 def expressions(graph: Graph, at: Typed, kept: Storages) -> list[Expression]:

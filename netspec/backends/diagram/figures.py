@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from netspec.analyses.cost import batch_sizes
-from netspec.analyses.cost.layers import LayerCost, layer_costs, together
+from netspec.analyses.cost.layers import LayerCost, at_every_step, together
 from netspec.analyses.cost.storage import storages
 from netspec.analyses.cost.typed import typed
 from netspec.analyses.field import Fields, fields
@@ -23,7 +23,7 @@ _FOLLOWED = 4000
 
 
 class Figures:
-    """Numbers of a network at chosen sizes, for one example. Steps of a scan are counted once, in the layers that they run."""
+    """Numbers of a network at chosen sizes, for one example. What a scan runs is counted at every step, in the layers that it runs."""
 
     def __init__(self, graph: Graph, look: Look) -> None:
         self.graph, self._look = graph, look
@@ -38,7 +38,7 @@ class Figures:
         chosen = {**self.graph.typical, **dict.fromkeys(self._batch, 1)}
         chosen |= {name: value for name, value in self._look.typical.items() if name in chosen}
         at = typed(self.graph, chosen)
-        return tuple(layer_costs(self.graph, at, storages(self.graph, at.types)))
+        return tuple(at_every_step(self.graph, at, storages(self.graph, at.types)))
 
     def cost(self, nodes: Iterable[int]) -> LayerCost:
         """The cost of several layers together."""
