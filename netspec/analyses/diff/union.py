@@ -37,10 +37,12 @@ class Mark:
 
 @record
 class Terminal:
-    """An input or output of either network. `value` is the union's; where both have it, that of the second."""
+    """An input or output of either network. `value` is the union's; where both have it, that of the second. Behind a scan, `value` is
+    what its steps give, and `whole` what they give together."""
 
     name: str
     value: int
+    whole: int
     status: Status
     changes: tuple[Change, ...] = ()
     was: str = ""
@@ -105,15 +107,16 @@ class Union(Tree):
         for port in new:
             value = self.sides[1].source(port.value)
             if port.name not in back:
-                yield Terminal(port.name, value, "added")
+                yield Terminal(port.name, value, port.value, "added")
                 continue
             changes = tuple(c for c in self.difference.ports if c.kind == kind and c.what == port.name and None not in (c.old, c.new))
             shapes = kind == "output" and all(c.new is not None and c.new.endswith("]") for c in changes)
             status: Status = "same" if not changes else "follows" if shapes else "changed"
-            yield Terminal(port.name, value, status, changes, back[port.name] if back[port.name] != port.name else "")
+            yield Terminal(port.name, value, port.value, status, changes, back[port.name] if back[port.name] != port.name else "")
         for port in old:
             if port.name not in same:
-                yield Terminal(port.name, self.value(0, self.sides[0].source(port.value)), "removed")
+                value = self.value(0, self.sides[0].source(port.value))
+                yield Terminal(port.name, value, self.value(0, port.value), "removed")
 
     # ------------------------------------------------------------------------------------------------------ connections
     def value(self, side: int, number: int) -> int:

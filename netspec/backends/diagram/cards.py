@@ -108,10 +108,11 @@ class Cards:
 
     def _foot(self, number: int, box: Box) -> str:
         parts = [self._heat.text(number)] if self._heat is not None else []
-        parameters = self._figures.cost(box.nodes).parameters
+        several = len(box.nodes) > len(box.rows)  # it stands for other repetitions, too: its numbers are one repetition's
+        parameters = self._figures.cost(box.rows).parameters
         if parameters and (self._heat is None or self._heat.kind != "parameters"):
-            parts.append(f"{count(parameters)} params")
-        if self._heat is None and self._looks_around(box):
+            parts.append(f"{count(parameters)} params" + (" each" if several else ""))
+        if self._heat is None and not several and self._looks_around(box):
             value = last_value(self._view, box)
             parts.append(self._figures.field_text(value) if value is not None else "")
         return " · ".join(filter(None, parts))

@@ -72,8 +72,8 @@ class ChangeCards:
         title = font(f" {html(short(box.name, NAME_LENGTH))} ", INK if status in _QUIET else ink, 11, bold=True)
         if status == "removed":
             title = f"<S>{title}</S>"
-        shape = self._words.figures.shape(terminal.value, batch=True)
-        lines = [font(f" {html(short(shape, TEXT_LENGTH))} ", TEXT, 10)]
+        shape, dtype = self._words.figures.shape(terminal.whole, batch=True), self._overlay.union.graph.values[terminal.whole].dtype
+        lines = [font(f" {html(short(shape if dtype == 'float32' else f'{dtype} {shape}', TEXT_LENGTH))} ", TEXT, 10)]
         lines += [font(f" {html(short(change, _ROW))} ", CHANGED, 9, bold=status == "changed") for change in self._port_changes(terminal)]
         lines += [font(f" {html(short(f'was {terminal.was}', _ROW))} ", GREY, 8)] if terminal.was else []
         head = row(status, f'<TD BGCOLOR="{GROUNDS[status]}">{title}</TD>', span=1 + len(lines))
