@@ -16,7 +16,7 @@ from netspec.syntax import tree
 
 if TYPE_CHECKING:
     from netspec.analyses.lint import Settings
-    from netspec.backends.diagram.compared import Compared
+    from netspec.backends.diagram.changes.compared import Compared
     from netspec.graph import Graph
 
 
@@ -169,7 +169,7 @@ def diff(old: "Net | str", new: "Net | str") -> "Compared":
     >>> print(diff(one, loads("net a { input x: [N, 3, H = 8, W = 8]; output y = x -> conv(4, 5) }")).data()["consequences"][0])
     {'what': 'parameters', 'of': '', 'from': 112, 'to': 304}
     """
-    from netspec.backends.diagram.compared import compared
+    from netspec.backends.diagram.changes.compared import compared
 
     a, b = (load(given) if isinstance(given, str) else given for given in (old, new))
     return compared(a.graph, b.graph, *(given if isinstance(given, str) else given.graph.name for given in (old, new)))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from netspec.analyses.lint import Settings, Silence
     from netspec.analyses.signal import Signals
     from netspec.analyses.summary import Summary
-    from netspec.backends.diagram.finish import Theme
+    from netspec.backends.diagram.drawing.finish import Theme
     from netspec.backends.diagram.picture import Diagram, Style
     from netspec.graph import Graph
     from netspec.report import Page

@@ -131,7 +131,7 @@ def _compare(sides: list[_Side], names: tuple[str, str], options: argparse.Names
         from netspec.analyses.diff import diff
 
         return diff(old, new, before, after)
-    from netspec.backends.diagram.compared import compared
+    from netspec.backends.diagram.changes.compared import compared
 
     found = compared(old, new, before, after)
     look = {"rankdir": options.rankdir, "legend": options.legend}

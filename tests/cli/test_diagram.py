@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 import netspec as netspec_package
-from netspec.backends.diagram import engine
+from netspec.backends.diagram.drawing import engine
 from netspec.diagnostics.model import Refusal
 from tests.cli.conftest import Command
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import netspec
-from netspec.backends.diagram.engine import engines
+from netspec.backends.diagram.drawing.engine import engines
 from netspec.report import Draw, report_page, save_page
 from tests.report.drawing import plain
 

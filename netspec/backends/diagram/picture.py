@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import Literal
 
 from netspec.analyses.outline import Outline, View, outline
-from netspec.backends.diagram.engine import Drawn, render
-from netspec.backends.diagram.finish import Theme, finish
+from netspec.backends.diagram.drawing.engine import Drawn, render
+from netspec.backends.diagram.drawing.finish import Theme, finish
 from netspec.backends.diagram.look import Look, Sketch
 from netspec.backends.diagram.palette import DARK
 from netspec.diagnostics.model import Refusal
@@ -48,10 +48,10 @@ class Diagram:
     def sketch(self) -> Sketch:
         """The picture as DOT, with the words that appear over its parts."""
         if self.style == "maps":
-            from netspec.backends.diagram.maps import sketch_maps
+            from netspec.backends.diagram.maps.sketch import sketch_maps
 
             return sketch_maps(self.view, self.look)
-        from netspec.backends.diagram.sketch import sketch
+        from netspec.backends.diagram.cards.sketch import sketch
 
         return sketch(self.view, self.look)
 

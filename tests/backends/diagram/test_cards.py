@@ -12,13 +12,13 @@ from netspec import load, loads
 from netspec.analyses.cost import cost
 from netspec.analyses.outline import outline
 from netspec.analyses.outline.model import View
-from netspec.backends.diagram.cards import Cards, last_of
+from netspec.backends.diagram.cards.card import Cards, last_of
+from netspec.backends.diagram.cards.heat import scale
+from netspec.backends.diagram.cards.legend import shown_families
+from netspec.backends.diagram.cards.sketch import sketch
 from netspec.backends.diagram.figures import Figures
-from netspec.backends.diagram.heat import scale
-from netspec.backends.diagram.legend import shown_families
 from netspec.backends.diagram.look import Look
 from netspec.backends.diagram.palette import FAMILIES, SCALE
-from netspec.backends.diagram.sketch import sketch
 from netspec.backends.diagram.wording import count, name
 from tests.backends.diagram.dot_reading import read
 from tests.shipped import daily

@@ -13,10 +13,10 @@ from netspec.analyses.diff.overlay import Comparable, Overlay
 from netspec.analyses.diff.union import Status
 from netspec.api import diff
 from netspec.backends.diagram import palette
-from netspec.backends.diagram.changes import sketch_changes
-from netspec.backends.diagram.changes_cards import GROUNDS, INKS, within
-from netspec.backends.diagram.changes_words import SIGNS
-from netspec.backends.diagram.engine import render
+from netspec.backends.diagram.changes.card import GROUNDS, INKS, within
+from netspec.backends.diagram.changes.sketch import sketch_changes
+from netspec.backends.diagram.changes.words import SIGNS
+from netspec.backends.diagram.drawing.engine import render
 from netspec.backends.diagram.look import Look, Sketch
 from netspec.backends.diagram.palette import ADDED, DARK, FLOW, REMOVED
 from netspec.diagnostics.model import Refusal

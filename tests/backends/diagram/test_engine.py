@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from netspec.backends.diagram import engine
-from netspec.backends.diagram.engine import ENGINES, engines, render
+from netspec.backends.diagram.drawing import engine
+from netspec.backends.diagram.drawing.engine import ENGINES, engines, render
 from netspec.diagnostics.model import Refusal
 
 SMALL = """digraph { graph [newrank=true]; node [fontname=Helvetica, shape=plain]

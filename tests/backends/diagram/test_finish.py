@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from netspec.backends.diagram.engine import render
-from netspec.backends.diagram.finish import ELEMENTS, Theme, carriable, finish, rules
-from netspec.backends.diagram.lettering import width
+from netspec.backends.diagram.drawing.engine import render
+from netspec.backends.diagram.drawing.finish import ELEMENTS, Theme, carriable, finish, rules
+from netspec.backends.diagram.drawing.lettering import width
 from netspec.diagnostics.model import Refusal
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -145,7 +145,7 @@ def test_words_keep_the_width_that_their_boxes_were_made_for(drawn: bytes) -> No
 
 def test_the_known_widths_are_the_font_s() -> None:
     pytest.importorskip("fontpkg_arimo")
-    from netspec.backends.diagram.typeface import typeface
+    from netspec.backends.diagram.drawing.typeface import typeface
 
     for bold in (False, True):
         letters = "".join(letter for letter in map(chr, range(32, 0x2300)) if width(letter, bold) is not None)

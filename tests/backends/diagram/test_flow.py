@@ -8,9 +8,9 @@ import pytest
 
 from netspec import load, loads
 from netspec.analyses.outline import outline
-from netspec.backends.diagram.flow import route
+from netspec.backends.diagram.cards.flow import route
+from netspec.backends.diagram.cards.sketch import sketch
 from netspec.backends.diagram.look import Look
-from netspec.backends.diagram.sketch import sketch
 from tests.backends.diagram.dot_reading import read
 from tests.shipped import daily
 

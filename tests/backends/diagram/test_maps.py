@@ -12,15 +12,15 @@ import pytest
 from netspec import load, loads
 from netspec.analyses.outline import outline
 from netspec.analyses.outline.model import View
-from netspec.backends.diagram.engine import render
-from netspec.backends.diagram.finish import finish
+from netspec.backends.diagram.drawing.engine import render
+from netspec.backends.diagram.drawing.finish import finish
 from netspec.backends.diagram.look import Look
-from netspec.backends.diagram.maps import sketch_maps
-from netspec.backends.diagram.maps_bars import Bar, bars
-from netspec.backends.diagram.maps_facts import Facts
-from netspec.backends.diagram.maps_grid import Grid, grid
-from netspec.backends.diagram.maps_plan import Plan, plan
-from netspec.backends.diagram.maps_routes import routes
+from netspec.backends.diagram.maps.bars import Bar, bars
+from netspec.backends.diagram.maps.facts import Facts
+from netspec.backends.diagram.maps.grid import Grid, grid
+from netspec.backends.diagram.maps.plan import Plan, plan
+from netspec.backends.diagram.maps.routes import routes
+from netspec.backends.diagram.maps.sketch import sketch_maps
 from netspec.backends.diagram.palette import DARK
 from tests.backends.diagram.dot_reading import read
 from tests.shipped import daily
@@ -240,7 +240,7 @@ def test_what_enlarges_is_an_upsampling_whatever_it_is() -> None:
       input x: [N, 8, H = 16, W = 16]
       output y = x -> conv_transpose(4, 2, stride = 2) -> upsample(2) -> conv_transpose(4, 3, padding = 1) -> pixel_shuffle(2)
     }"""
-    view = outline(loads(net).graph).view()
+    view = outline(loads(net).graph).view(wide=True)
     found = [bar.making.family for bar in bars(view, Facts(view, Look())) if bar.kind == "map"]
     assert found == ["io", "upsample", "upsample", "conv", "upsample"]
 

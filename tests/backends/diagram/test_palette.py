@@ -10,9 +10,9 @@ import pytest
 from netspec import load
 from netspec.analyses.outline import outline
 from netspec.backends.diagram import palette
+from netspec.backends.diagram.cards.sketch import sketch
 from netspec.backends.diagram.look import Look
 from netspec.backends.diagram.palette import DARK, FAMILIES, GROUPS, SCALE
-from netspec.backends.diagram.sketch import sketch
 
 #: text and what it stands on
 PAIRS = [

@@ -15,14 +15,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from netspec.backends.diagram.engine import render
+from netspec.backends.diagram.drawing.engine import render
 from netspec.diagnostics.model import Refusal
 
 pytest.importorskip("fontpkg_arimo")
 pytest.importorskip("fontTools")
 
-from netspec.backends.diagram.pdf_page import to_pdf  # noqa: E402
-from netspec.backends.diagram.typeface import typeface  # noqa: E402
+from netspec.backends.diagram.drawing.pdf_page import to_pdf  # noqa: E402
+from netspec.backends.diagram.drawing.typeface import typeface  # noqa: E402
 
 DOT = """digraph { node [fontname=Helvetica, fontsize=10]; edge [fontname=Helvetica]
 a [id="box-0", shape=plain, label=<<TABLE BGCOLOR="#eff6ff"><TR>

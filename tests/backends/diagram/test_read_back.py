@@ -36,7 +36,7 @@ def test_every_depth(spec: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("spec", daily("maps"))
 def test_feature_maps_have_every_box_and_link(spec: str) -> None:
-    view = outline(netspec.load(spec).graph).view()
+    view = outline(netspec.load(spec).graph).view(wide=True)
     picture = read(Diagram(view, Look(), "maps").svg())
     assert {f"box-{n}" for n in range(len(view.boxes))} <= set(picture.areas)
     for number in range(len(view.links)):

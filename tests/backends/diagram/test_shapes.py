@@ -7,10 +7,10 @@ import pytest
 from netspec import load, loads
 from netspec.analyses.outline import outline
 from netspec.analyses.outline.model import View
+from netspec.backends.diagram.cards.arms import Arms, arms, levels
+from netspec.backends.diagram.cards.sketch import sketch
 from netspec.backends.diagram.figures import Figures, sized_links
 from netspec.backends.diagram.look import Look
-from netspec.backends.diagram.shapes import Arms, arms, levels
-from netspec.backends.diagram.sketch import sketch
 from tests.backends.diagram.dot_reading import read
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 from netspec.analyses.outline.model import Box, View
+from netspec.backends.diagram.cards.heat import Scale
 from netspec.backends.diagram.escape import html, short
 from netspec.backends.diagram.figures import Figures, last_value
-from netspec.backends.diagram.heat import Scale
 from netspec.backends.diagram.palette import (
     BADGE,
     BAR,

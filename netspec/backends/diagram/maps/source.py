@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import cached_property
 
 from netspec.analyses.outline.model import View
+from netspec.backends.diagram.cards.heat import Scale
 from netspec.backends.diagram.dot import Dot
-from netspec.backends.diagram.heat import Scale
-from netspec.backends.diagram.maps_bars import SHEET_STEP, SMALL, TEXT, Bar, text_width
-from netspec.backends.diagram.maps_curves import at, spline
-from netspec.backends.diagram.maps_key import Key
-from netspec.backends.diagram.maps_lines import Line
-from netspec.backends.diagram.maps_plan import FRAME, LINE, Bracket, Plan, stands_left
+from netspec.backends.diagram.maps.bars import SHEET_STEP, SMALL, TEXT, Bar, text_width
+from netspec.backends.diagram.maps.curves import at, spline
+from netspec.backends.diagram.maps.key import Key
+from netspec.backends.diagram.maps.lines import Line
+from netspec.backends.diagram.maps.plan import FRAME, LINE, Bracket, Plan, stands_left
 from netspec.backends.diagram.palette import (
     BADGE,
     BARS,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from netspec.analyses.outline.model import View
+from netspec.backends.diagram.cards.heat import WORDS, Scale
 from netspec.backends.diagram.escape import short
-from netspec.backends.diagram.heat import WORDS, Scale
-from netspec.backends.diagram.maps_bars import TEXT, Bar, text_width
-from netspec.backends.diagram.maps_facts import Facts
+from netspec.backends.diagram.maps.bars import TEXT, Bar, text_width
+from netspec.backends.diagram.maps.facts import Facts
 from netspec.backends.diagram.palette import FLOW, GREY, INK, SCALE, SKIP, family
 from netspec.backends.diagram.wording import count
 from netspec.record import draft

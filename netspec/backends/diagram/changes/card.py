@@ -9,8 +9,8 @@ from __future__ import annotations
 from netspec.analyses.diff.overlay import Overlay
 from netspec.analyses.diff.union import Status, Terminal
 from netspec.analyses.outline.model import Box, Group
-from netspec.backends.diagram.cards import NAME_LENGTH, TEXT_LENGTH, badge, font, last_of, table
-from netspec.backends.diagram.changes_words import SIGNS, Words, arrow, spell
+from netspec.backends.diagram.cards.card import NAME_LENGTH, TEXT_LENGTH, badge, font, last_of, table
+from netspec.backends.diagram.changes.words import SIGNS, Words, arrow, spell
 from netspec.backends.diagram.escape import html, short
 from netspec.backends.diagram.palette import (
     ADDED,

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Iterable, Mapping
 from zlib import compress
 
-from netspec.backends.diagram.typeface import Typeface
+from netspec.backends.diagram.drawing.typeface import Typeface
 
 #: of a font's flags (9.8.2): no symbols, upright or not
 _NONSYMBOLIC, _ITALIC = 32, 64

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 
 from netspec.analyses.outline.model import Link, View
-from netspec.backends.diagram.cards import Cards, block_name, group_label
+from netspec.backends.diagram.cards.arms import Arms, arms
+from netspec.backends.diagram.cards.card import Cards, block_name, group_label
+from netspec.backends.diagram.cards.flow import Flow, Leg, box_name, groups_around, route
+from netspec.backends.diagram.cards.heat import Scale, scale
+from netspec.backends.diagram.cards.legend import legend
 from netspec.backends.diagram.dot import Dot
 from netspec.backends.diagram.figures import Figures, sized_links
-from netspec.backends.diagram.flow import Flow, Leg, box_name, groups_around, route
-from netspec.backends.diagram.heat import Scale, scale
-from netspec.backends.diagram.legend import legend
 from netspec.backends.diagram.look import Look, Sketch
 from netspec.backends.diagram.palette import (
     FLOW,
@@ -23,7 +24,6 @@ from netspec.backends.diagram.palette import (
     SKIP_GROUND,
     family,
 )  # fmt: skip
-from netspec.backends.diagram.shapes import Arms, arms
 from netspec.backends.diagram.titles import titles
 from netspec.backends.diagram.wording import count, sign
 

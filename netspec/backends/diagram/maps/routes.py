@@ -14,8 +14,8 @@ from functools import cached_property
 from typing import Literal
 
 from netspec.analyses.outline.model import View
-from netspec.backends.diagram.maps_bars import Bar
-from netspec.backends.diagram.maps_grid import Grid
+from netspec.backends.diagram.maps.bars import Bar
+from netspec.backends.diagram.maps.grid import Grid
 from netspec.record import draft
 
 Side = Literal["left", "right", "top", "bottom"]

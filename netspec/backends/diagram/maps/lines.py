@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from netspec.backends.diagram.maps_bars import SMALL, text_width
+from netspec.backends.diagram.maps.bars import SMALL, text_width
 from netspec.record import draft
 
 Point = tuple[float, float]

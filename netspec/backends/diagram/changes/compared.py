@@ -10,8 +10,8 @@ from netspec.graph import Graph
 from netspec.record import record
 
 if TYPE_CHECKING:
-    from netspec.backends.diagram.changes_picture import ChangesDiagram
-    from netspec.backends.diagram.finish import Theme
+    from netspec.backends.diagram.changes.picture import ChangesDiagram
+    from netspec.backends.diagram.drawing.finish import Theme
 
 
 @record
@@ -26,7 +26,7 @@ class Compared(Difference):
         What changed is open down to `depth` (as far as fits a page), the rest is folded. `look` are `rankdir` and `legend`
         (`backends.diagram.look.Look`). Raises `Refusal`: NS015 for a choice that there is not.
         """
-        from netspec.backends.diagram.changes_picture import draw_changes
+        from netspec.backends.diagram.changes.picture import draw_changes
         from netspec.backends.diagram.look import look_of
 
         return draw_changes(self.pair, self, depth, look_of(look), engine, theme)

@@ -11,9 +11,9 @@ from dataclasses import field
 from typing import Literal
 
 from netspec.analyses.outline.model import Box, View
-from netspec.backends.diagram.cards import last_of
+from netspec.backends.diagram.cards.card import last_of
 from netspec.backends.diagram.escape import short
-from netspec.backends.diagram.maps_facts import Facts, Making, Tensor
+from netspec.backends.diagram.maps.facts import Facts, Making, Tensor
 from netspec.record import draft, record
 
 #: `map` and `vector` are bars, `sign` is a circle, `joined` a bar of segments, `port` the word at which an output ends

@@ -8,13 +8,13 @@ from __future__ import annotations
 from netspec.analyses.diff.overlay import Overlay
 from netspec.analyses.diff.union import Status
 from netspec.analyses.outline.model import Link
-from netspec.backends.diagram.cards import font
-from netspec.backends.diagram.changes_cards import GROUNDS, INKS, ChangeCards, group_label
-from netspec.backends.diagram.changes_titles import titles
-from netspec.backends.diagram.changes_words import SIGNS, Words, figures_line, remarks, spell
+from netspec.backends.diagram.cards.card import font
+from netspec.backends.diagram.cards.flow import box_name
+from netspec.backends.diagram.changes.card import GROUNDS, INKS, ChangeCards, group_label
+from netspec.backends.diagram.changes.titles import titles
+from netspec.backends.diagram.changes.words import SIGNS, Words, figures_line, remarks, spell
 from netspec.backends.diagram.dot import Dot
 from netspec.backends.diagram.escape import html, short
-from netspec.backends.diagram.flow import box_name
 from netspec.backends.diagram.look import Look, Sketch
 from netspec.backends.diagram.palette import ADDED, CARD, FLOW, GREY, GROUP_LINE, GROUPS, INK, LINE, REMOVED, TEXT
 from netspec.backends.diagram.wording import sign

@@ -6,9 +6,9 @@ from functools import cached_property
 
 from netspec.analyses.diff import Difference, Pairing
 from netspec.analyses.diff.overlay import Comparable, Overlay
-from netspec.backends.diagram.changes import sketch_changes
+from netspec.backends.diagram.changes.sketch import sketch_changes
+from netspec.backends.diagram.drawing.finish import Theme
 from netspec.backends.diagram.escape import html
-from netspec.backends.diagram.finish import Theme
 from netspec.backends.diagram.look import Look, Sketch
 from netspec.backends.diagram.palette import DARK, INK, PAGE
 from netspec.backends.diagram.picture import Diagram

@@ -1,6 +1,6 @@
 """The worker that draws by pygraphviz, in a process of its own: what Graphviz's C code does to a process is then its own affair.
 
-`python -m netspec.backends.diagram.worker -Tsvg` is called as `dot` is: DOT on its standard input, the picture on its standard
+`python -m netspec.backends.diagram.drawing.worker -Tsvg` is called as `dot` is: DOT on its standard input, the picture on its standard
 output, complaints on standard error. Those that mean failure begin with `Error:`.
 """
 

@@ -1,22 +1,22 @@
 """The picture of a network's feature maps, as papers have it: a bar for every tensor, coloured arrows for what makes it.
 
-`sketch_maps` takes five steps: what each box's tensor is (`maps_facts`), how large its bar is (`maps_bars`), in which column, row
-and lane it stands (`maps_grid`), how links run (`maps_routes`), and where all of that is in points (`maps_plan`). The DOT that
-comes of it (`maps_dot`) has every place fixed (Graphviz's layout `nop2`): a renderer draws it as it is.
+`sketch_maps` takes five steps: what each box's tensor is (`facts`), how large its bar is (`bars`), in which column, row
+and lane it stands (`grid`), how links run (`routes`), and where all of that is in points (`plan`). The DOT that
+comes of it (`source`) has every place fixed (Graphviz's layout `nop2`): a renderer draws it as it is.
 """
 
 from __future__ import annotations
 
 from netspec.analyses.outline.model import View
-from netspec.backends.diagram.heat import scale
+from netspec.backends.diagram.cards.heat import scale
 from netspec.backends.diagram.look import Look, Sketch
-from netspec.backends.diagram.maps_bars import Bar, bars
-from netspec.backends.diagram.maps_dot import MapsDot
-from netspec.backends.diagram.maps_facts import Facts
-from netspec.backends.diagram.maps_grid import grid
-from netspec.backends.diagram.maps_key import key
-from netspec.backends.diagram.maps_plan import plan
-from netspec.backends.diagram.maps_routes import routes
+from netspec.backends.diagram.maps.bars import Bar, bars
+from netspec.backends.diagram.maps.facts import Facts
+from netspec.backends.diagram.maps.grid import grid
+from netspec.backends.diagram.maps.key import key
+from netspec.backends.diagram.maps.plan import plan
+from netspec.backends.diagram.maps.routes import routes
+from netspec.backends.diagram.maps.source import MapsDot
 from netspec.backends.diagram.titles import titles
 from netspec.backends.diagram.wording import count
 

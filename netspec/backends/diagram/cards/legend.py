@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from netspec.analyses.outline.model import View
-from netspec.backends.diagram.cards import font
+from netspec.backends.diagram.cards.card import font
+from netspec.backends.diagram.cards.heat import WORDS, Scale
 from netspec.backends.diagram.escape import html, short
 from netspec.backends.diagram.figures import Figures
-from netspec.backends.diagram.heat import WORDS, Scale
 from netspec.backends.diagram.palette import FAMILIES, GREY, INK, LINE, MERGE_INK, SCALE, SKIP, TEXT, family
 from netspec.backends.diagram.wording import count, name
 

@@ -9,11 +9,11 @@ from collections import defaultdict
 from functools import cached_property
 
 from netspec.analyses.outline.model import View
-from netspec.backends.diagram.maps_bars import SMALL, TEXT, Bar, text_width
-from netspec.backends.diagram.maps_brackets import Span, name, spans
-from netspec.backends.diagram.maps_grid import Grid
-from netspec.backends.diagram.maps_lines import Line, Point, put_words
-from netspec.backends.diagram.maps_routes import Route, Routes
+from netspec.backends.diagram.maps.bars import SMALL, TEXT, Bar, text_width
+from netspec.backends.diagram.maps.brackets import Span, name, spans
+from netspec.backends.diagram.maps.grid import Grid
+from netspec.backends.diagram.maps.lines import Line, Point, put_words
+from netspec.backends.diagram.maps.routes import Route, Routes
 from netspec.record import draft
 
 LINE = 9.5  # from one line of text to the next

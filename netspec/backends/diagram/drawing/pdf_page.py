@@ -11,9 +11,9 @@ import re
 from math import ceil, cos, radians, sin
 from typing import TYPE_CHECKING, Iterator, Mapping
 
-from netspec.backends.diagram.finish import parsed, tag_of
-from netspec.backends.diagram.pdf_file import pdf
-from netspec.backends.diagram.typeface import Typeface, typeface
+from netspec.backends.diagram.drawing.finish import parsed, tag_of
+from netspec.backends.diagram.drawing.pdf_file import pdf
+from netspec.backends.diagram.drawing.typeface import Typeface, typeface
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from netspec.analyses.outline.model import View
-from netspec.backends.diagram.maps_bars import Bar
+from netspec.backends.diagram.maps.bars import Bar
 from netspec.record import draft
 
 #: from how much of an octave on a map belongs to another level

@@ -6,8 +6,8 @@ from collections import defaultdict
 
 from netspec.analyses.outline.model import Group, View
 from netspec.backends.diagram.escape import short
-from netspec.backends.diagram.maps_bars import SMALL, text_width
-from netspec.backends.diagram.maps_grid import Grid
+from netspec.backends.diagram.maps.bars import SMALL, text_width
+from netspec.backends.diagram.maps.grid import Grid
 from netspec.record import record
 
 #: points that a name may stand out beyond its bracket, and that a letter takes at least

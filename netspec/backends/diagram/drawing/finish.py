@@ -12,7 +12,7 @@ from collections import Counter
 from html import escape
 from typing import TYPE_CHECKING, Collection, Literal, Mapping
 
-from netspec.backends.diagram.lettering import width
+from netspec.backends.diagram.drawing.lettering import width
 from netspec.diagnostics.model import Refusal
 
 if TYPE_CHECKING:

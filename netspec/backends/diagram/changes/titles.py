@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from netspec.analyses.diff.overlay import Overlay
 from netspec.analyses.diff.union import Status
 from netspec.analyses.outline.model import Box, Group
-from netspec.backends.diagram.changes_words import Words, mark_text
+from netspec.backends.diagram.changes.words import Words, mark_text
 from netspec.backends.diagram.escape import clean
 from netspec.backends.diagram.wording import call
 

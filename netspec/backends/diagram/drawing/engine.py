@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from netspec.backends.diagram.finish import carriable
+from netspec.backends.diagram.drawing.finish import carriable
 from netspec.diagnostics.model import Refusal
 from netspec.record import record
 
@@ -76,7 +76,7 @@ def render(dot: str, form: Form, engine: str = "auto") -> Drawn:
         dpi = _resolution(_run(name, text, "-Tsvg"))
         return Drawn(_stamped(_run(name, text, "-Tpng", f"-Gdpi={dpi}"), dpi), name, dpi)
     if form == "pdf" and name == "graphviz-pure":
-        from netspec.backends.diagram.pdf_page import to_pdf
+        from netspec.backends.diagram.drawing.pdf_page import to_pdf
 
         return Drawn(to_pdf(_run(name, text, "-Tsvg")), name)
     return Drawn(_run(name, text, f"-T{form}"), name)
@@ -135,7 +135,7 @@ def _command(engine: str) -> list[str]:
     from importlib.util import find_spec
 
     if engine == "pygraphviz":
-        return [sys.executable, "-m", "netspec.backends.diagram.worker"] if find_spec("pygraphviz") else []
+        return [sys.executable, "-m", "netspec.backends.diagram.drawing.worker"] if find_spec("pygraphviz") else []
     program = shutil.which("dot") if engine == "dot" else _binary("graphviz-pure")
     return [program] if program else []
 
@@ -194,7 +194,7 @@ def _environment() -> dict[str, str]:
     picture names (the newest no longer asks); GV_FILE_PATH would name folders that it opens all the same. A worker finds the
     netspec that calls it."""
     kept = {key: value for key, value in os.environ.items() if key not in ("GV_FILE_PATH", "PYTHONPATH")}
-    root = str(Path(__file__).resolve().parents[3])
+    root = str(Path(__file__).resolve().parents[4])
     path = os.pathsep.join((root, *filter(None, [os.environ.get("PYTHONPATH")])))
     return {**kept, "SERVER_NAME": "netspec", "PYTHONPATH": path}
 

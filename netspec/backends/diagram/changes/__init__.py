@@ -1,0 +1,1 @@
+"""Two networks as one picture: what was added, removed and changed."""

@@ -1,0 +1,1 @@
+"""The style `maps`: the tensors between the layers as bars, as papers draw them."""
