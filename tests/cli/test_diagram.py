@@ -146,7 +146,7 @@ def test_the_same_bytes_whatever_the_hash_seed(blocks: str, tmp_path: Path) -> N
     for seed in ("0", "7"):
         for name in ("a.svg", "a.html"):
             command = [sys.executable, "-m", "netspec", "diagram", blocks, "-o", name]
-            root = str(Path(engine.__file__).parents[3])
+            root = str(Path(engine.__file__).parents[4])
             subprocess.run(command, cwd=tmp_path, check=True, env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": root})
             written.add((name, (tmp_path / name).read_bytes()))
     assert len(written) == 2
@@ -154,7 +154,7 @@ def test_the_same_bytes_whatever_the_hash_seed(blocks: str, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("arguments", [("summary", "blocks.net"), ("rf", "blocks.net"), ("zoo",)])
 def test_a_terminal_without_unicode_shows_what_it_can(blocks: str, tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    env = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(Path(engine.__file__).parents[3])}
+    env = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(Path(engine.__file__).parents[4])}
     done = subprocess.run([sys.executable, "-m", "netspec", *arguments], cwd=tmp_path, env=env, capture_output=True)
     assert done.returncode == 0 and done.stdout and b"NS900" not in done.stderr
 

@@ -30,7 +30,7 @@ LARGEST = 130
 
 
 def view_of(spec: str, depth: int | None = None) -> View:
-    return outline(load(spec).graph).view(depth)
+    return outline(load(spec).graph).view(depth, wide=True)
 
 
 def laid_out(view: View, look: Look = Look()) -> tuple[Plan, Grid]:
@@ -45,7 +45,7 @@ def views(spec: str) -> Iterator[View]:
     """The view that fits a page, one of folded blocks, and the deepest, where they are not too large."""
     made = outline(load(spec).graph)
     for depth in (None, 1, made.depths):
-        view = made.view(depth)
+        view = made.view(depth, wide=True)
         if len(view.boxes) <= LARGEST:
             yield view
 
