@@ -66,12 +66,22 @@ class Group:
 
 @record
 class Link:
-    """A tensor on its way from one box to another; both number `View.boxes`."""
+    """A tensor on its way from one box to another; both number `View.boxes`.
+
+    `value` is what its source makes. Where that stands in a scan that is open, or its target does, `whole` is the tensor outside of
+    it, of all steps together.
+    """
 
     source: int
     target: int
     value: int
     course: Course = "flow"
+    whole: int | None = None
+
+    @property
+    def shown(self) -> int:
+        """The value whose shape is written at the link."""
+        return self.value if self.whole is None else self.whole
 
 
 @record

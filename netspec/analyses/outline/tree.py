@@ -122,6 +122,29 @@ class Tree:
             value = self.aliases[value]
         return value
 
+    def whole(self, value: int) -> int:
+        """The same tensor as it is called farthest outside of the scans that it goes through on its way from where it is made."""
+        found, depth, least = value, 0, 0
+        while value in self.aliases:
+            depth += 1 if value in self._stacked else -1
+            value = self.aliases[value]
+            if depth < least:
+                found, least = value, depth
+        return found
+
+    @cached_property
+    def _stacked(self) -> dict[int, int]:
+        """What a scan puts out, by what its steps do."""
+        pairs = (pair for number, region in self.regions.items() for pair in zip(self.graph.nodes[number].outputs, region.outputs))
+        return dict(pairs)
+
+    def stacked(self, value: int, nodes: Collection[int]) -> int:
+        """What layers give, scans of which the runner is one of them taken whole: all steps' instead of one's."""
+        for outer, inner in self._stacked.items():
+            if inner == value and self.producers[outer] in nodes:
+                return self.stacked(outer, nodes)
+        return value
+
     def inputs(self, number: int) -> tuple[int, ...]:
         """What a node takes from others. One that runs a body takes nothing itself: its steps do."""
         return self._inputs[number]

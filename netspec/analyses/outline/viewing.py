@@ -14,10 +14,10 @@ from netspec.analyses.outline.tree import Tree
 def view(tree: Tree, placing: Placing, root: int) -> View:
     """What is shown of a frame: the whole network where it is the first one."""
     plan = placing.place(root)
-    given, taken = _ports(tree, placing, root)
+    given, taken = _ports(tree, root)
     ports = len(given)
     inputs = [Box(f"input:{name}", "input", name, "", (), (), (), (value,)) for name, value in given]
-    outputs = [Box(f"output:{name}", "output", name, "", (), (), (value,), ()) for name, value in taken]
+    outputs = [Box(f"output:{name}", "output", name, "", (), (), (value,), ()) for name, value, _ in taken]
     members = _members(plan)
     middle = [_finished(tree, members[number], box) for number, box in enumerate(plan.boxes)]
     boxes = (*inputs, *middle, *outputs)
@@ -27,18 +27,18 @@ def view(tree: Tree, placing: Placing, root: int) -> View:
     return View(tree.graph, boxes, tuple(plan.groups), classified(len(boxes), links), only)
 
 
-def _ports(tree: Tree, placing: Placing, root: int) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
-    """Names and values of what goes into a frame and comes out of it."""
+def _ports(tree: Tree, root: int) -> tuple[list[tuple[str, int]], list[tuple[str, int, int]]]:
+    """Names and values of what goes into a frame, and of what comes out of it: of a scan, that of a step and that of all."""
     graph = tree.graph
     if root == 0:
-        return [(p.name, p.value) for p in graph.inputs], [(p.name, tree.source(p.value)) for p in graph.outputs]
+        return [(p.name, p.value) for p in graph.inputs], [(p.name, tree.source(p.value), p.value) for p in graph.outputs]
     frame, nodes = graph.frames[root], tree.inside[root]
     names = {tree.source(p.value): p.name for p in frame.inputs}
     given = [(names.get(value) or graph.values[value].name, value) for value in tree.takes(nodes)]
     gives = tree.gives(nodes)
     ends = {tree.source(p.value): p.name for p in frame.outputs}
     taken = [(ends.get(value) or graph.values[value].name, value) for value in gives]
-    return _distinct(given), _distinct(taken)
+    return _distinct(given), [(*port, tree.stacked(port[1], nodes)) for port in _distinct(taken)]
 
 
 def _distinct(ports: list[tuple[str, int]]) -> list[tuple[str, int]]:
@@ -52,7 +52,9 @@ def _distinct(ports: list[tuple[str, int]]) -> list[tuple[str, int]]:
 
 
 def _finished(tree: Tree, nodes: list[int], box: Box) -> Box:
-    """A box with the layers of all its repetitions, and what the last of them gives."""
+    """A box with the layers of all its repetitions, and what the last of them gives; a folded scan gives all its steps' tensors."""
+    if not tree.regions.keys().isdisjoint(nodes):
+        return replace(box, gives=tuple(tree.stacked(value, nodes) for value in box.gives))
     if len(nodes) == len(box.nodes):
         return box
     count = len(nodes) // len(box.nodes)
@@ -74,21 +76,21 @@ class _Wiring:
     def __init__(self, tree: Tree, plan: Plan, source: dict[int, int], ports: int) -> None:
         self._tree, self._plan, self._source, self._ports = tree, plan, source, ports
 
-    def links(self, taken: Sequence[tuple[str, int]], first_output: int) -> list[Link]:
+    def links(self, taken: Sequence[tuple[str, int, int]], first_output: int) -> list[Link]:
         """All links, each once, in the order of the boxes that take."""
         found: dict[tuple[int, int, int], Link] = {}
         for number in sorted(self._plan.shown):
             target = self._ports + self._plan.box_of[number]
-            for value in self._tree.inputs(number):
-                self._add(found, value, target)
-        for place, (_, value) in enumerate(taken):
-            self._add(found, value, first_output + place)
+            for value, raw in zip(self._tree.inputs(number), self._tree.graph.nodes[number].inputs):
+                self._add(found, value, target, self._tree.whole(raw))
+        for place, (_, value, whole) in enumerate(taken):
+            self._add(found, value, first_output + place, whole)
         return [*found.values(), *self._loops()]
 
-    def _add(self, found: dict[tuple[int, int, int], Link], value: int, target: int) -> None:
+    def _add(self, found: dict[tuple[int, int, int], Link], value: int, target: int, whole: int) -> None:
         origin = self._origin(value)
         if origin is not None and origin != target:
-            found.setdefault((origin, target, value), Link(origin, target, value))
+            found.setdefault((origin, target, value), Link(origin, target, value, whole=whole if whole != value else None))
 
     def _origin(self, value: int) -> int | None:
         """The box that a value comes from; None for what starts as zeros."""

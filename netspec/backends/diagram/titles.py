@@ -21,10 +21,10 @@ def titles(view: View, figures: Figures) -> dict[str, str]:
     for number, group in enumerate(view.groups):
         found[f"group-{number}"] = _group(view, figures, group)
     for number, link in enumerate(view.links):
-        value = view.graph.values[link.value]
+        value = view.graph.values[link.shown]
         dtype = "" if value.dtype == "float32" else f"{value.dtype} "
         source, target = view.boxes[link.source].name, view.boxes[link.target].name
-        found[f"link-{number}"] = _lines(f"{source} → {target}", f"{value.name}: {dtype}{figures.shape(link.value, batch=True)}")
+        found[f"link-{number}"] = _lines(f"{source} → {target}", f"{value.name}: {dtype}{figures.shape(link.shown, batch=True)}")
     return found
 
 

@@ -116,3 +116,15 @@ def test_a_network_without_layers_is_its_ports() -> None:
         view = outline(graph).view(depth)
         assert [box.key for box in view.boxes] == ["input:x", "output:y"]
         check(graph, view)
+
+
+def test_around_a_scan_tensors_have_all_their_steps() -> None:
+    graph = netspec.load("zoo.recurrent:peephole_lstm").graph
+    found = outline(graph)
+    for depth in (1, 2):
+        view = found.view(depth)
+        for link in view.links:
+            if view.boxes[link.source].kind == "input" or view.boxes[link.target].key == "fc":
+                assert [str(size) for size in view.graph.values[link.shown].shape] == ["N", "T", "1"]
+    (folded,) = (box for box in found.view(1).boxes if box.key == "cell")
+    assert [[str(size) for size in graph.values[value].shape] for value in folded.gives] == [["N", "T", "1"]]

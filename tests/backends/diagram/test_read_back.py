@@ -55,7 +55,7 @@ def _check(view: View) -> None:
         assert title[0] == f"{group.name} × {group.repeat}" if group.repeat > 1 else group.name
         assert f"{len(group.nodes)} layers" in title
     for number, link in enumerate(view.links):
-        assert picture.lines[f"link-{number}"].title.endswith(shapes.of(link.value))
+        assert picture.lines[f"link-{number}"].title.endswith(shapes.of(link.shown))
         if link.course != "loop":
             assert picture.ends(f"link-{number}") == (f"box-{link.source}", f"box-{link.target}"), f"{link} of {view.graph.name}"
 

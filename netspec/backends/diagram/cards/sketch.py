@@ -290,7 +290,7 @@ class _Drawing:
             or (target.kind == "merge" and link.course == "flow" and source.group == target.group)
         ):
             return ""
-        shape = self._figures.shape(link.value)
+        shape = self._figures.shape(link.shown)
         told = (link.source, link.target, shape) in self._told  # of several links between two boxes the first says it for all
         self._told.add((link.source, link.target, shape))
         return "" if told else shape
@@ -317,7 +317,7 @@ class _Drawing:
         middle = f"k{leg.link}"
         link = self._view.links[leg.link]
         self._dot.node(
-            middle, self._between(link)[0], kind="skip-label", text=self._figures.shape(link.value), shape="box", style="rounded,filled",
+            middle, self._between(link)[0], kind="skip-label", text=self._figures.shape(link.shown), shape="box", style="rounded,filled",
             fillcolor=SKIP_GROUND, color=SKIP, fontcolor=SKIP, fontsize="8.5", height="0.2", margin="0.06,0.02",
         )  # fmt: skip
         self._dot.edge(leg.tail, middle, **{**look, "id": f"{leg.id}-m", "arrowhead": "none"})

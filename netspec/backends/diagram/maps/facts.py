@@ -234,10 +234,10 @@ class Facts:
         link = self.view.links[number]
         target = self.view.boxes[link.target]
         if link.course == "skip":
-            return "" if self._crowded else self.figures.shape(link.value)
+            return "" if self._crowded else self.figures.shape(link.shown)
         own = self.main(self.view.boxes[link.source])
-        if own is not None and self.graph.values[link.value].shape != self.graph.values[own].shape:
-            return self.figures.shape(link.value)
+        if own is not None and self.graph.values[link.shown].shape != self.graph.values[own].shape:
+            return self.figures.shape(link.shown)
         plain = self.sign(target) or self.joins(target)
         return self.making(target).brief if self._first[link.target] == number and not plain else ""
 
