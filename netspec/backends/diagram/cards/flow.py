@@ -96,6 +96,15 @@ def groups_around(view: View, group: int | None) -> tuple[int, ...]:
     return tuple(reversed(found))
 
 
+def first_inside(view: View, points: Sequence[Point] = ()) -> dict[int, str]:
+    """What stands first in each group: the point at which it is entered, or a box."""
+    found = {}
+    for number, box in reversed(list(enumerate(view.boxes))):
+        found.update(dict.fromkeys(groups_around(view, box.group), box_name(number)))
+    found.update((point.group, point.name) for point in reversed(points) if point.group is not None and point.beside is None)
+    return found
+
+
 def _by_tensor(links: Sequence[Link]) -> dict[tuple[int, int], list[int]]:
     found: dict[tuple[int, int], list[int]] = defaultdict(list)
     for number, link in enumerate(links):

@@ -7,7 +7,7 @@ from collections import defaultdict
 from netspec.analyses.outline.model import Link, View
 from netspec.backends.diagram.cards.arms import Arms, arms
 from netspec.backends.diagram.cards.card import Cards, block_name, group_label
-from netspec.backends.diagram.cards.flow import Flow, Leg, box_name, groups_around, route
+from netspec.backends.diagram.cards.flow import Flow, Leg, box_name, first_inside, groups_around, route
 from netspec.backends.diagram.cards.heat import Scale, scale
 from netspec.backends.diagram.cards.legend import legend
 from netspec.backends.diagram.dot import Dot
@@ -137,7 +137,7 @@ class _Drawing:
         )
 
     def _groups(self) -> None:
-        first = self._first_inside()
+        first = first_inside(self._view, self._flow.points)
         alone = self._only_children()
         for number, group in enumerate(self._view.groups):
             around = self._depth(number, alone)
@@ -184,19 +184,6 @@ class _Drawing:
         grey = f"{count(parameters)} params" if parameters else ""
         widest = max(_width(name) + (20 if repeat > 1 else 0), _width("every step") if steps else 0.0)
         return group_label(name, repeat, steps, grey), widest <= _FITS
-
-    def _first_inside(self) -> dict[int, str]:
-        """What stands first in each group: the point at which it is entered, or a box."""
-        found: dict[int, str] = {}
-        for number, box in reversed(list(enumerate(self._view.boxes))):
-            group = box.group
-            while group is not None:
-                found[group] = box_name(number)
-                group = self._view.groups[group].parent
-        for point in reversed(self._flow.points):
-            if point.group is not None and point.beside is None:
-                found[point.group] = point.name
-        return found
 
     # ------------------------------------------------------------------------------------------------------------ lines
     def _leg(self, leg: Leg) -> None:

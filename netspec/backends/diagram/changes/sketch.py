@@ -9,7 +9,7 @@ from netspec.analyses.diff.overlay import Overlay
 from netspec.analyses.diff.union import Status
 from netspec.analyses.outline.model import Link
 from netspec.backends.diagram.cards.card import font
-from netspec.backends.diagram.cards.flow import box_name
+from netspec.backends.diagram.cards.flow import box_name, first_inside
 from netspec.backends.diagram.changes.card import GROUNDS, INKS, ChangeCards, group_label
 from netspec.backends.diagram.changes.titles import titles
 from netspec.backends.diagram.changes.words import SIGNS, Words, figures_line, remarks, spell
@@ -107,7 +107,7 @@ class _Drawing:
             self._dot.node(name, box.group, id=identity, kind=f"{box.kind} {status}", html=cards.label(number), shape="plain")
 
     def _groups(self) -> None:
-        first = self._first_inside()
+        first = first_inside(self._view)
         for number, group in enumerate(self._view.groups):
             status, union = self._overlay.groups[number], self._overlay.union
             depth, parent = 0, group.parent
@@ -136,16 +136,6 @@ class _Drawing:
     def _around(self, parent: int | None) -> str:
         """The name of the block around something; empty for the network itself."""
         return "" if parent is None else self._view.groups[parent].name
-
-    def _first_inside(self) -> dict[int, str]:
-        """The first box in each group."""
-        found: dict[int, str] = {}
-        for number, box in reversed(list(enumerate(self._view.boxes))):
-            group = box.group
-            while group is not None:
-                found[group] = box_name(number)
-                group = self._view.groups[group].parent
-        return found
 
     # ------------------------------------------------------------------------------------------------------------ lines
     def _link(self, number: int, link: Link) -> None:
