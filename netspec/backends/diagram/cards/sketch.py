@@ -250,7 +250,10 @@ class _Drawing:
         group = self._view.boxes[self._view.links[leg.link].target].group
         into, out = ("w", "e") if self._sideways else ("n", "s")
         upwards = self._u is not None and self._view.links[leg.link].target in self._u.rising
-        self._dot.node(place, group, kind="bend", shape="point", width="0.01", height="0.01", style="invis")
+        if self._many_skips:
+            self._dot.node(place, group, kind="bend", shape="point", width="0.01", height="0.01", style="invis")
+        else:
+            self._skip_label(place, group, self._view.links[leg.link])
         self._dot.rank(box_name(beside), place)
         first, second = {**look, "id": f"{leg.id}-m", "arrowhead": "none"}, look
         if upwards:
@@ -303,12 +306,16 @@ class _Drawing:
     def _crossing(self, leg: Leg, look: dict[str, str]) -> None:
         middle = f"k{leg.link}"
         link = self._view.links[leg.link]
-        self._dot.node(
-            middle, self._between(link)[0], kind="skip-label", text=self._figures.shape(link.shown), shape="box", style="rounded,filled",
-            fillcolor=SKIP_GROUND, color=SKIP, fontcolor=SKIP, fontsize="8.5", height="0.2", margin="0.06,0.02",
-        )  # fmt: skip
+        self._skip_label(middle, self._between(link)[0], link)
         self._dot.edge(leg.tail, middle, **{**look, "id": f"{leg.id}-m", "arrowhead": "none"})
         self._dot.edge(middle, leg.head, **look)
+
+    def _skip_label(self, name: str, group: int | None, link: Link) -> None:
+        """What a skip carries, written on its way."""
+        self._dot.node(
+            name, group, kind="skip-label", text=self._figures.shape(link.shown), shape="box", style="rounded,filled",
+            fillcolor=SKIP_GROUND, color=SKIP, fontcolor=SKIP, fontsize="8.5", height="0.2", margin="0.06,0.02",
+        )  # fmt: skip
 
     def _between(self, link: Link) -> tuple[int | None, bool]:
         """The innermost group around both ends of a link, and whether one of them stands directly in it."""
