@@ -93,3 +93,10 @@ class _Shapes:
         """The sizes of a value, with crosses between them, and sums in brackets."""
         sizes = [str(substitute(size, self._sizes)) for size in self._values[value].shape]
         return "×".join(f"({size})" if " + " in size or " - " in size else size.replace(" * ", "·") for size in sizes) or "scalar"
+
+
+def test_a_skip_within_a_block_says_what_it_carries() -> None:
+    block = "block b(c) { input x; output x + (x -> conv(c, 3, padding = 1) -> bn -> conv(c, 1)) }\n"
+    net = netspec.loads(block + "net a { input x: [N, 8, H = 9, W = 7]; output y = x -> 2 * b(8) }")
+    labels = [joint.texts for joint in read(Diagram(outline(net.graph).view(), Look()).svg()).joints if joint.texts]
+    assert labels == [("8×9×7",)]

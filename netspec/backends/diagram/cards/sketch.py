@@ -313,8 +313,8 @@ class _Drawing:
     def _skip_label(self, name: str, group: int | None, link: Link) -> None:
         """What a skip carries, written on its way."""
         self._dot.node(
-            name, group, kind="skip-label", text=self._figures.shape(link.shown), shape="box", style="rounded,filled",
-            fillcolor=SKIP_GROUND, color=SKIP, fontcolor=SKIP, fontsize="8.5", height="0.2", margin="0.06,0.02",
+            name, group, id=f"label-{name[1:]}", kind="skip-label", text=self._figures.shape(link.shown), shape="box",
+            style="rounded,filled", fillcolor=SKIP_GROUND, color=SKIP, fontcolor=SKIP, fontsize="8.5", height="0.2", margin="0.06,0.02",
         )  # fmt: skip
 
     def _between(self, link: Link) -> tuple[int | None, bool]:
