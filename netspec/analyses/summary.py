@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from netspec.analyses.constraints import ValidSizes
     from netspec.analyses.signal import Signal
 
-__all__ = ["Row", "Summary", "batch_sizes", "spell", "summarize"]
+__all__ = ["Row", "Summary", "batch_sizes", "spell", "spelled", "summarize"]
 
 #: a size as text, remembered: layers of a kind have the same few
 shown = lru_cache(maxsize=4096)(show)
@@ -277,17 +277,18 @@ def spell(node: Node) -> str:
     for name, argument in type(node.op).model_fields.items():
         value = getattr(node.op, name)
         if argument.is_required():
-            parts.append(_spell(value))
+            parts.append(spelled(value))
         elif value != argument.default:
-            parts.append(f"{name} = {_spell(value)}")
+            parts.append(f"{name} = {spelled(value)}")
     return ", ".join(parts)
 
 
-def _spell(value: Any) -> str:
+def spelled(value: Any) -> str:
+    """An argument in the language's words: `[1, 2]`, `true`, `none`, an operator's name."""
     if value is None or isinstance(value, bool):
         return {None: "none", True: "true", False: "false"}[value]
     if isinstance(value, tuple):
-        return f"[{', '.join(map(_spell, value))}]"
+        return f"[{', '.join(map(spelled, value))}]"
     if hasattr(value, "NAME"):
         return str(value.NAME)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from netspec.analyses.summary import spell, spelled
 from netspec.graph import Node
 from netspec.op import Operator
 from netspec.reach import Blocks, Resample, Transposed
@@ -127,27 +128,10 @@ def _joined(op: Operator, inputs: tuple[TensorType, ...], outputs: tuple[TensorT
     return ""
 
 
-def spelled(value: Any) -> str:
-    """A value as the language writes it, without spaces that a picture has no room for."""
-    if value is None or isinstance(value, bool):
-        return {None: "none", True: "true", False: "false"}[value]
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(spelled, value))}]"
-    if hasattr(value, "NAME"):
-        return str(value.NAME)
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
 def call(node: Node) -> str:
     """The layer as the language writes it: `conv(64, 7, stride = 2)`."""
-    parts = []
-    for field, facts in type(node.op).model_fields.items():
-        value = getattr(node.op, field)
-        if facts.is_required():
-            parts.append(spelled(value))
-        elif value != facts.default:
-            parts.append(f"{field} = {spelled(value)}")
-    return f"{node.op.NAME}({', '.join(parts)})" if parts else node.op.NAME
+    given = spell(node)
+    return f"{node.op.NAME}({given})" if given else node.op.NAME
 
 
 def count(value: float) -> str:
