@@ -36,7 +36,7 @@ class Builder:
         self.report = report
         self.limits = limits
         self.interpolate = interpolate
-        self.holes: dict[int, tree.Hole] = {}  # by the offset of the HOLE token, or of the brace after a broken header
+        self.holes: dict[int, tree.Hole | tree.Setting] = {}  # by the offset of the HOLE token, or of the brace after a broken header
 
     def action(self, name: str) -> Callable[[list[Any], int, int], Any] | None:
         """What builds the value of a rule, by `Rule.action`; None where its only child is passed on."""
@@ -95,11 +95,6 @@ class Builder:
         name, parameters, base, body = c
         return tree.Net(self.place(start, end), name.text, parameters or (), body or (), base)
 
-    def _on_train(self, c: list[Any], start: int, end: int) -> tree.Train:
-        name, net, raw = c
-        inside = self.place(raw.start + 1, raw.start + 1 + len(raw.text))
-        return tree.Train(self.place(start, end), name and name.text, net and net.text, dedent(raw.text), inside)
-
     def _on_parameters(self, c: list[Any], start: int, end: int) -> tuple[tree.Parameter, ...]:
         return tuple(c)
 
@@ -135,7 +130,7 @@ class Builder:
         return "target", (c[0], c[1])
 
     # ----------------------------------------------------------------------------------------------- statements
-    def _on_hole(self, c: list[Any], start: int, end: int) -> tree.Hole:
+    def _on_hole(self, c: list[Any], start: int, end: int) -> tree.Hole | tree.Setting:
         return self.holes.pop(c[0].start)
 
     def _on_input(self, c: list[Any], start: int, end: int) -> tree.Input:
@@ -172,7 +167,7 @@ class Builder:
     def _names(self, tokens: list[Token]) -> tuple[tree.Name, ...]:
         return tuple(tree.Name(self.at(token), token.text) for token in tokens)
 
-    def _on_if(self, c: list[Any], start: int, end: int) -> tree.If | tree.Hole:
+    def _on_if(self, c: list[Any], start: int, end: int) -> tree.Node:
         if start in self.holes:
             return self.holes.pop(start)
         *pairs, otherwise = c
@@ -199,7 +194,33 @@ class Builder:
     def _on_selector(self, c: list[Any], start: int, end: int) -> str:
         if c[0].kind == "STRING":
             return unescape(c[0].text[1:-1], start + 1, self.complain)
+        for before, token in zip(c, c[1:], strict=False):
+            if before.end < token.start and {before.kind, token.kind} <= {"NAME", "NUMBER"}:
+                helps = (f"write a new line between `{before.text}` and `{token.text}`, or one word",)
+                self.report.error("NS101", "a selector has no spaces in it", self.at(token), helps=helps)
         return "".join(token.text for token in c)
+
+    def _on_train(self, c: list[Any], start: int, end: int) -> tree.Train | tree.Hole:
+        name, net, *items = c
+        place = self.place(start, end)
+        if any(isinstance(item, tree.Hole) for item in items):  # it may have given any setting
+            return tree.Hole(place)
+        return tree.Train(place, name and name.text, net and net.text, tuple(items))
+
+    def _on_setting(self, c: list[Any], start: int, end: int) -> tree.Setting:
+        return tree.Setting(self.place(start, end), c[0].text, c[1])
+
+    def _on_then(self, c: list[Any], start: int, end: int) -> tree.Then:
+        return tree.Then(self.place(start, end), tuple(c))
+
+    def _on_table(self, c: list[Any], start: int, end: int) -> tree.Table:
+        name, *rows = c
+        place = self.place(start, end)
+        read = tuple(row for row in rows if isinstance(row, tree.Row))
+        return tree.Table(place, name.text, read, flat="\n" not in place.text)
+
+    def _on_row(self, c: list[Any], start: int, end: int) -> tree.Row:
+        return tree.Row(self.place(start, end), c[0], c[1])
 
     def _on_shape(self, c: list[Any], start: int, end: int) -> tree.Shape:
         dtype, *dims = c

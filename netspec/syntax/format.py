@@ -1,8 +1,9 @@
 """`format`: the one way in which a spec is written.
 
 Two columns an indentation, one statement a line, at most 100 columns where a line may be broken. Comments stay where they
-stand, blank lines group statements (never two in a row), literals keep their spelling. A `->` chain keeps the lines that
-its author gave it. The tree never changes, and formatting what is formatted changes nothing.
+stand, blank lines group statements (never two in a row), literals keep their spelling. A chain of `->` or `then` keeps the
+lines that its author gave it. In a `train` section the `=` of settings without a blank line between stand below each
+other. The tree never changes, and formatting what is formatted changes nothing.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ class _Formatter:
         self.trivia = Trivia(source, self.tables)
         self.expressions = Expressions(self.trivia)
         self.lines: list[str] = []
+        self.widest = 0  # the length of the longest name of a setting in the `train` section at hand
+        self.groups: list[list[tuple[int, str]]] = []  # the lines on which its settings begin, with their names, in groups
 
     def module(self, module: tree.Module) -> str:
         """The whole file."""
@@ -49,7 +52,7 @@ class _Formatter:
         return "\n".join(self.lines) + "\n" if self.lines else ""
 
     # -------------------------------------------------------------------------------------------------- sequences
-    def _statements(self, statements: tuple[tree.Stmt, ...] | tuple[tree.InitRule, ...], indent: int, start: int, end: int) -> None:
+    def _statements(self, statements: tuple[tree.Node, ...], indent: int, start: int, end: int) -> None:
         """Statements between two offsets, with the remarks among them and the blank lines that group them."""
         previous, apart = start, False
         first = True
@@ -84,7 +87,7 @@ class _Formatter:
         text = render(list(parts), indent, WIDTH)
         self.lines += (" " * indent + text).split("\n")
 
-    def _braces(self, indent: int, start: int, statements: tuple[tree.Stmt, ...] | tuple[tree.InitRule, ...]) -> int:
+    def _braces(self, indent: int, start: int, statements: tuple[tree.Node, ...]) -> int:
         """`{ … }` after the head that was written last. The offset after the `}`, which stands on a line of its own."""
         opening, closing = self.trivia.braces(start)
         self.lines[-1] += " {"
@@ -172,16 +175,44 @@ class _Formatter:
         bare = _BARE_SELECTOR.fullmatch(text) and ".." not in text and "**" not in text and not reserved
         return text if bare else quoted(text)
 
+    # -------------------------------------------------------------------------------------------- `train` sections
     def _train(self, node: tree.Train, indent: int) -> None:
-        self.trivia.before(node.body_place.end)  # the text of the body holds its comments
+        """The names of settings are written as wide as the longest; then in each group as wide as the longest there."""
         self._put(indent, f"train {node.name} of {node.net}" if node.name else "train")
-        inside = node.body_place.text
-        if "\n" not in inside and "#" not in inside:
-            self.lines[-1] += f" {{ {inside.strip()} }}" if inside.strip() else " { }"
-            return
-        self.lines[-1] += " {"
-        self.lines += [" " * (indent + 2) + line if line else "" for line in node.body.split("\n")]
-        self.lines.append(" " * indent + "}")
+        self.widest = max((len(item.name) for item in node.items), default=0)
+        self.groups = [[]]
+        self._braces(indent, node.place.start, node.items)
+        for group in self.groups:
+            width = indent + 2 + max((len(name) for _, name in group), default=0)
+            for line, name in group:
+                head = " " * (indent + 2) + name
+                self.lines[line] = f"{head:<{width}} {self.lines[line][len(head) :].lstrip()}"
+
+    def _name(self, name: str) -> str:
+        """The name of a setting that begins the next line. A blank line begins a new group of names."""
+        group = self.groups[-1]
+        if group and "" in self.lines[group[-1][0] :]:
+            self.groups.append([])
+        self.groups[-1].append((len(self.lines), name))
+        return name.ljust(self.widest)
+
+    def _setting(self, node: tree.Setting, indent: int) -> None:
+        self._put(indent, f"{self._name(node.name)} = ", *self._expression(node.value))
+
+    def _table(self, node: tree.Table, indent: int) -> None:
+        """On one line where it was written on one and fits beside the longest name; else a row a line, which ends a group."""
+        if node.flat or not (node.rows or "#" in node.place.text):
+            rows = ", ".join(f"{self._selector(row.selector)}: {self.expressions.flat(row.value)}" for row in node.rows)
+            inside = f"{{ {rows} }}" if rows else "{ }"
+            if indent + self.widest + 1 + len(inside) <= WIDTH:
+                self.lines.append(" " * indent + f"{self._name(node.name)} {inside}")
+                return
+        self.groups.append([])
+        self._put(indent, node.name)
+        self._braces(indent, node.place.start, node.rows)
+
+    def _row(self, row: tree.Row, indent: int) -> None:
+        self._put(indent, self._selector(row.selector), ": ", *self._expression(row.value))
 
     # ----------------------------------------------------------------------------------------------- declarations
     def _import(self, node: tree.Import, indent: int) -> None:

@@ -82,9 +82,22 @@ class Expressions:
     def _arrow(self, left: tree.Expr | None, right: tree.Expr) -> list[Part]:
         """` -> right`, on a line of its own where the author put it there, or a comment stands before it."""
         comments = self._between(left.place.end if left else right.place.start, right.place.start)
-        breaks = bool(comments) or self.trivia.arrow_begins_line(right.place.start)
+        breaks = bool(comments) or self.trivia.joint_begins_line(self.trivia.arrows, right.place.start)
         arrow: list[Part] = ["-> ", *self.expression(right, LABEL)]
         return [*comments, HARD, *arrow] if breaks else [Group([SPACE, *arrow])]
+
+    def _then(self, node: tree.Then) -> list[Part]:
+        """`a then b`, each `then` on a line of its own as the arrows are."""
+        first, *others = node.parts
+        parts: list[Part] = []
+        before, head = first, self.expression(first)
+        for part in others:
+            comments = self._between(before.place.end, part.place.start)
+            breaks = bool(comments) or self.trivia.joint_begins_line(self.trivia.thens, part.place.start)
+            joint: list[Part] = ["then ", *self.expression(part)]
+            parts += [*comments, HARD, *joint] if breaks else [Group([SPACE, *joint])]
+            before = part
+        return [*head, Indent(parts)]
 
     def _between(self, end: int, start: int) -> list[Part]:
         """The comments between two operands: one on the first one's line, the others on lines of their own."""
@@ -143,6 +156,8 @@ class Expressions:
             return [self.sequence("[", "]", list(node.items), node.place.end - 1)]
         if isinstance(node, tree.TupleExpr):
             return [self.sequence("(", ")", list(node.items), node.place.end - 1)]
+        if isinstance(node, tree.Then):
+            return self._then(node)
         if isinstance(node, tree.Concat):
             first, *others = (self.expression(item, SUM) for item in node.items)
             return first + [part for item in others for part in (" ++ ", *item)]

@@ -13,6 +13,8 @@ from netspec.syntax.tables import SIGN, Tables
 LEADING = frozenset("from def block net extern train input output layer init default expect where".split())
 # Words with a meaning in one statement only, which its first word tells.
 COMPANION = {"import": "FROM", "of": "TRAIN"}
+# A word between the settings of a `train` section only, where it goes on with the line before.
+THEN = "then"
 
 OPENERS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 CLOSERS = frozenset(OPENERS.values())
@@ -22,6 +24,8 @@ TRIVIA = frozenset(("SPACE", "COMMENT"))
 _BEFORE_STATEMENT = BREAKS | {"", "LBRACE", "RBRACE"}
 _NAMES_FOLLOW = frozenset(("DOT", "AS"))
 _SWALLOWS_LINES = frozenset(("_ARROW", "_ELSE"))
+_TABLE = "TABLE"  # stands in for the first token of a table in a `train` section
+_NO_STATEMENTS = frozenset(("INIT", "TRAIN", _TABLE))  # inside their braces no line begins with a word
 
 
 class Token(NamedTuple):
@@ -73,12 +77,17 @@ def layout(tokens: list[Token], words: dict[str, str], nesting: int, inside: boo
             if token.text in words:
                 token = _word(token, words[token.text], begins, previous, head, heads)
                 kind = token.kind
+            elif token.text == THEN and heads and heads[-1] == "TRAIN" and previous not in _NAMES_FOLLOW:
+                token, begins = Token("_THEN", token.text, token.start, token.end), False
+                kind = token.kind
+                if previous == "_NEWLINE":
+                    out.pop()
         elif kind in OPENERS:
             open_brackets.append(OPENERS[kind])
             if len(open_brackets) > nesting:
                 return out, False
             if kind == "LBRACE":
-                heads.append(head)
+                heads.append(_TABLE if heads and heads[-1] == "TRAIN" else head)
         elif kind in CLOSERS:
             if not open_brackets or open_brackets.pop() != kind:
                 return out, False
@@ -97,9 +106,9 @@ def _word(token: Token, kind: str, begins: bool, previous: str, head: str, heads
     """A name, or the reserved word that it is where it stands."""
     text = token.text
     if text in LEADING:
-        reserved = begins and not (heads and heads[-1] == "INIT")
+        reserved = begins and not (heads and heads[-1] in _NO_STATEMENTS)
     elif text in COMPANION:
-        reserved = head == COMPANION[text]
+        reserved = head == COMPANION[text] and not begins
     else:
         reserved = True
     return Token(kind, text, token.start, token.end) if reserved and previous not in _NAMES_FOLLOW else token
@@ -115,21 +124,3 @@ def partners(tokens: list[Token]) -> dict[int, int]:
         elif token.kind in CLOSERS:
             found[waiting.pop()] = index
     return found
-
-
-def collapse_raw(tokens: list[Token], text: str) -> list[Token]:
-    """The inside of the braces of every `train` statement as one RAW token, which covers the braces too."""
-    closing = partners(tokens)
-    out: list[Token] = []
-    index, training = 0, False
-    while index < len(tokens):
-        token = tokens[index]
-        if training and token.kind == "LBRACE":
-            index = closing[index]
-            last = tokens[index]
-            token = Token("RAW", text[token.end : last.start], token.start, last.end)
-        if token.kind == "TRAIN" or token.kind in BREAKS or token.kind == "RAW":
-            training = token.kind == "TRAIN"
-        out.append(token)
-        index += 1
-    return out

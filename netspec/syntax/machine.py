@@ -1,7 +1,8 @@
 """The LALR machine: a stack of states, driven by tables, that goes on after an error.
 
-An error costs one statement. What of it is on the stack is taken off, the rest of its tokens is skipped, and a hole
-takes its place. Where the statement has braces, their inside is parsed all the same, for the errors in it.
+An error costs one statement; in a `train` section one setting, in a table there one row. What of it is on the stack is
+taken off, the rest of its tokens is skipped, and a hole takes its place. Where a statement has braces that hold statements,
+their inside is parsed all the same, for the errors in it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from netspec.syntax.lexer import BREAKS, OPENERS, Token, partners
 from netspec.syntax.tables import Rule, Tables
 
 _CLOSED = frozenset(("EXTERN", "INIT", "TRAIN"))  # their braces hold no statements
+STATEMENT, ITEM, ROW = _PARTS = ("statement", "item", "row")  # the parts that a hole can stand for
 _HEADER = ("IF", "TRUE")  # stands in for a broken header, so that the braces after it can be read
 
 # What `_climb` found out; there are no more keys than the grammar has states and terminals.
@@ -22,11 +24,11 @@ _CLIMBS: dict[tuple[int, int, str], int] = {}
 class Recovery(Protocol):
     """What the machine asks of its owner when a token does not fit."""
 
-    def report(self, tokens: list[Token], first: int, at: int, end: int, accepts: Callable[[str], bool]) -> None:
-        """`tokens[at]` does not fit in the statement `tokens[first:end]`."""
+    def report(self, tokens: list[Token], first: int, at: int, end: int, part: str, accepts: Callable[[str], bool]) -> None:
+        """`tokens[at]` does not fit in the statement `tokens[first:end]`, or the "item" or "row" of a `train` section."""
 
-    def hole(self, tokens: list[Token], first: int, end: int, brace: bool) -> Token:
-        """A HOLE token for the statement. With `brace`, the `if` that will begin at `tokens[end]` is to become that hole."""
+    def hole(self, tokens: list[Token], first: int, end: int, part: str, brace: bool) -> Token:
+        """A HOLE token for that part. With `brace`, the `if` that will begin at `tokens[end]` is to become the hole."""
 
 
 class Machine:
@@ -51,7 +53,7 @@ class Machine:
             action = table[states[-1]].get(kind)
             if action is None:
                 if start == "expression":
-                    self.recovery.report(tokens, 0, index, len(tokens) - 1, lambda k: self.accepts(states, k))
+                    self.recovery.report(tokens, 0, index, len(tokens) - 1, STATEMENT, lambda k: self.accepts(states, k))
                     return None
                 index, injected = self._recover(tokens, index, states, values, firsts)
                 continue
@@ -110,35 +112,38 @@ class Machine:
 
     def _recover(self, tokens: list[Token], at: int, states: list[int], values: list[Any], firsts: list[int]) -> tuple[int, list[Token]]:
         """Take the broken statement off the stack. Where to go on, and the tokens to read before that, the last one first."""
+        part = next(part for state in reversed(states) for part in _PARTS if part in self.tables.states[state])
         if tokens[at - 1].kind == "RBRACE" and not self.accepts(states, "HOLE") and self.accepts(states, "_NEWLINE"):
-            self.recovery.report(tokens, at, at, at, lambda kind: kind == "_NEWLINE")
+            around = ITEM if part == ROW else STATEMENT  # what ended with the brace
+            self.recovery.report(tokens, at, at, at, around, lambda kind: kind == "_NEWLINE")
             place = tokens[at - 1].end
             return at, [Token("_NEWLINE", "", place, place)]
         snapshot = list(states)
         first = at
         if not self.accepts(states, "HOLE"):
-            while "statement" not in self.tables.states[states[-1]]:
+            while part not in self.tables.states[states[-1]]:
                 states.pop()
                 values.pop()
                 first = firsts.pop()
-        end, brace = self._extent(tokens, first, at)
-        self.recovery.report(tokens, first, at, end, lambda kind: self.accepts(snapshot, kind))
-        hole = self.recovery.hole(tokens, first, end, brace)
+        end, brace = self._extent(tokens, first, at, part)
+        self.recovery.report(tokens, first, at, end, part, lambda kind: self.accepts(snapshot, kind))
+        hole = self.recovery.hole(tokens, first, end, part, brace)
         place = tokens[end].start
         return end, [Token(kind, "true", place, place) for kind in reversed(_HEADER)] if brace else [hole]
 
-    def _extent(self, tokens: list[Token], first: int, at: int) -> tuple[int, bool]:
-        """The index after the statement that begins at `first`; or that of its `{`, if its inside is yet to be read."""
+    def _extent(self, tokens: list[Token], first: int, at: int, part: str) -> tuple[int, bool]:
+        """The index after the part that begins at `first`; or that of a statement's `{`, if its inside is yet to be read."""
         if self._partners is None:
             self._partners = partners(tokens)
         index, head, assigns = first, tokens[first].kind, False
         while True:
             kind = tokens[index].kind
-            if kind in BREAKS or kind == "RBRACE" or kind == "$END":
+            if kind in BREAKS or kind == "RBRACE" or kind == "$END" or (kind == "COMMA" and part == ROW):
                 return index, False
             assigns = assigns or kind == "EQUAL"
             if kind in OPENERS:
-                if kind == "LBRACE" and index >= at and head not in _CLOSED and not (assigns and head == "NAME"):
+                holds = part == STATEMENT and head not in _CLOSED and not (assigns and head == "NAME")
+                if kind == "LBRACE" and index >= at and holds:
                     return index, True
                 index = self._partners[index]
             index += 1

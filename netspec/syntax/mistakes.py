@@ -17,13 +17,17 @@ from netspec.syntax.lexer import BREAKS, LEADING, Token
 
 @record
 class Situation:
-    """`tokens[at]` does not fit in the statement `tokens[first:end]`; `accepts(kind)` says which kind would."""
+    """`tokens[at]` does not fit in the statement `tokens[first:end]`; `accepts(kind)` says which kind would.
+
+    `part` is "statement", or in a `train` section "item" (a setting or a table) or "row" (of a table).
+    """
 
     source: Source
     tokens: list[Token]
     first: int
     at: int
     end: int
+    part: str
     accepts: Callable[[str], bool]
 
     @property
@@ -182,10 +186,33 @@ def _block_header(s: Situation) -> Finding | None:
         return s.finding("a body stands in braces", "", "write `{` … `}` in place of `:` and indentation")
     if s.head.kind == "DEF" and s.token.kind in ("COLON", "LBRACE") and s.accepts("EQUAL"):
         return s.finding("a `def` is one expression", "", "write `def name(parameters) = expression`, or a `block` for several statements")
-    if s.ends and s.accepts("LBRACE") and s.head.kind in ("BLOCK", "NET", "FOR", "IF", "EXTERN", "INIT"):
+    if s.ends and s.accepts("LBRACE") and s.head.kind in ("BLOCK", "NET", "FOR", "IF", "EXTERN", "INIT", "TRAIN"):
         return s.finding(f"the body of `{word}` is missing", "", f"write `{word} … {{`, its statements, and `}}`")
     if s.head.kind == "FOR" and s.token.kind in ("EQUAL", "NAME", "LPAR") and s.accepts("IN"):
         return s.finding("`for` needs `in` after its name", "", "write `for i in 0..n { … }`")
+    return None
+
+
+def _in_training(s: Situation) -> Finding | None:
+    """Mistakes in a `train` section."""
+    if s.token.kind == "EQUAL" and s.before and s.before.kind == "_THEN":
+        return s.finding("`then` goes on with the value before it, so it cannot be the name of a setting", token=s.before)
+    if s.token.kind == "_THEN":
+        if s.at == s.first:
+            return s.finding("`then` goes on with a value, and none stands before it")
+        helps = ("in a value it stands outside of brackets: `schedule = warmup(5) then cosine(95)`",)
+        return s.finding("`then` cannot stand here", "", *helps)
+    if s.part == "item" and s.accepts("EQUAL") and s.accepts("LBRACE") and s.token.text != "==":
+        message = "a setting is `name = value`, or a table: `name { row: value }`"
+        return s.finding(message, "expected `=`", token=_after(s))
+    if s.part == "row" and (s.accepts("COLON") or s.token.kind == "EQUAL"):
+        return s.finding("a row of a table is `name: value`", "expected `:`" * s.accepts("COLON"), token=_after(s))
+    if s.part == "row" and s.accepts("COMMA") and s.token.kind in _BEGINS_OPERAND:
+        return s.finding("a `,` is missing before this")
+    if s.part == "item" and s.token.kind == "COMMA" and (s.accepts("_THEN") or s.at == s.first):
+        return s.finding("settings are not parted by commas", "", "begin a new setting on a new line, or after `;`")
+    if s.part != "statement" and s.at == s.first and s.accepts("HOLE"):
+        return s.finding(f"no {'row' if s.part == 'row' else 'setting'} begins with `{s.token.text}`")
     return None
 
 
@@ -229,6 +256,7 @@ _NEEDS = {
     "FROM": '`from` needs a file, as `"file.net"`, or a shipped spec, as `zoo.family`',
     "IF": "`if` needs a condition after it",
     "_ELSE": "`else` needs something after it",
+    "_THEN": "`then` needs something after it",
     "EXPECT": "`expect` needs a condition after it",
     "WHERE": "`where` needs a condition after it",
     "OUTPUT": "`output` needs an expression after it",
@@ -298,9 +326,10 @@ def _number(s: Situation) -> Finding | None:
 
 def _new_line(s: Situation) -> Finding | None:
     text, kind = s.token.text, s.token.kind
+    noun = "setting" if s.part == "item" else "statement"
     if s.at == s.first and not s.ends and not s.accepts("NAME") and s.accepts("_NEWLINE"):
         message = f"`{text}` does not go on with what stands before it"
-        return s.finding(message, "", "begin a new statement on a new line, or after `;`")
+        return s.finding(message, "", f"begin a new {noun} on a new line, or after `;`")
     if s.at == s.first:
         return s.finding(f"no statement begins with `{text}`", "", *_bare(s))
     if s.accepts("_NEWLINE") and not s.ends:
@@ -308,7 +337,7 @@ def _new_line(s: Situation) -> Finding | None:
             return s.finding("no `{` can stand here")
         if kind in _BEGINS_OPERAND or text in LEADING:
             message = f"`{text}` does not go on with what stands before it"
-            return s.finding(message, "", "begin a new statement on a new line, or after `;`")
+            return s.finding(message, "", f"begin a new {noun} on a new line, or after `;`")
     return None
 
 
@@ -342,6 +371,7 @@ _EXPERTS = (
     _foreign_operator,
     _foreign_word,
     _number,
+    _in_training,
     _block_header,
     _equals_sign,
     _in_statement,

@@ -17,12 +17,12 @@ from netspec.source import Place, Source
 from netspec.syntax import tree
 from netspec.syntax.brackets import TEXT, Repairs, balance
 from netspec.syntax.build import Builder
-from netspec.syntax.lexer import OPENERS, Token, collapse_raw, layout, scan
-from netspec.syntax.machine import Machine
+from netspec.syntax.lexer import OPENERS, Token, layout, scan
+from netspec.syntax.machine import ITEM, STATEMENT, Machine
 from netspec.syntax.mistakes import Situation, explain, header_without_brace
 from netspec.syntax.placement import settle
 from netspec.syntax.repaired import unguessed
-from netspec.syntax.tables import Tables, load_tables
+from netspec.syntax.tables import BROKEN, Tables, load_tables
 
 
 def parse(source: Source, report: Report, limits: Limits = DEFAULT_LIMITS) -> tree.Module:
@@ -56,6 +56,7 @@ class _Parser:
         self.repaired: list[int] = []  # where a bracket was put in or left out, in order
         self.guessed: list[int] = []  # those among them whose statement may mean something else
         self.surplus: list[Token] = []  # closing braces with nothing to close, not yet reported
+        self.last = -1  # the offset of the last token that did not fit
         self.misleading = False  # whether a brace is missing or too much, so that nobody knows what stands where
 
     def module(self) -> tree.Module:
@@ -85,19 +86,22 @@ class _Parser:
             found = balance(found, nesting, repairs)
             tokens, _ = layout(found, words, nesting, inside)
             self._report_repairs(repairs)
-        if "train" in text:
-            tokens = collapse_raw(tokens, text)
         tokens.append(Token("$END", "", end, end))
         return tokens
 
     # ------------------------------------------------------------------------------- what the machine asks of us
-    def report(self, tokens: list[Token], first: int, at: int, end: int, accepts: Callable[[str], bool]) -> None:
-        """One error for the statement `tokens[first:end]`, unless one of its brackets has been reported."""
+    def report(self, tokens: list[Token], first: int, at: int, end: int, part: str, accepts: Callable[[str], bool]) -> None:
+        """One error for the statement `tokens[first:end]`, unless one of its brackets has been reported.
+
+        Where a brace is missing, what stands in a `train` section may be statements: nothing is said about that.
+        """
+        doubtful = part != STATEMENT and self.misleading and tokens[at].kind not in BROKEN
+        if self._enough() or doubtful or tokens[at].start == self.last:
+            return
+        self.last = tokens[at].start
         low, high = tokens[first].start, tokens[end].start
         position = bisect_left(self.repaired, low)
-        situation = Situation(self.source, tokens, first, at, end, accepts)
-        if self._enough():
-            return
+        situation = Situation(self.source, tokens, first, at, end, part, accepts)
         if header_without_brace(situation):
             self.misleading = True
             del self.surplus[:1]
@@ -109,10 +113,17 @@ class _Parser:
     def _enough(self) -> bool:
         return len(self.findings.diagnostics) >= self.limits.diagnostics
 
-    def hole(self, tokens: list[Token], first: int, end: int, brace: bool) -> Token:
-        """What stands for a broken statement: the builder makes it a `Hole` with the names that it may have declared."""
+    def hole(self, tokens: list[Token], first: int, end: int, part: str, brace: bool) -> Token:
+        """What stands for a broken statement: the builder makes it a `Hole` with the names that it may have declared.
+
+        A broken item of a `train` section is a setting with a broken value, if its name is known.
+        """
         start, stop = tokens[first].start, tokens[end - 1].end if end > first else tokens[first].end
-        self.builder.holes[tokens[end].start if brace else start] = tree.Hole(Place(self.source, start, stop), _declared(tokens[first:end]))
+        place = Place(self.source, start, stop)
+        names = _declared(tokens[first:end]) if part == STATEMENT else ()
+        named = part == ITEM and tokens[first].kind == "NAME"
+        hole = tree.Setting(place, tokens[first].text, tree.ExprHole(place)) if named else tree.Hole(place, names)
+        self.builder.holes[tokens[end].start if brace else start] = hole
         return Token("HOLE", "", start, stop)
 
     # ------------------------------------------------------------------------------------------------- brackets

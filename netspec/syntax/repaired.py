@@ -28,9 +28,20 @@ def _read(statement: Any, offsets: list[int]) -> Any:
     if isinstance(statement, tree.If):
         branches = tuple((condition, tuple(unguessed(body, offsets))) for condition, body in statement.branches)
         return replace(statement, branches=branches)
-    if isinstance(statement, (tree.Init, tree.Train, tree.Extern, tree.Hole)):
+    if isinstance(statement, tree.Train):
+        return replace(statement, items=tuple(_item(item, offsets) for item in statement.items))
+    if isinstance(statement, (tree.Init, tree.Extern, tree.Hole)):
         return statement
     return unread(statement)
+
+
+def _item(item: tree.Setting | tree.Table, offsets: list[int]) -> tree.Setting | tree.Table:
+    """A setting without its value, a table without its rows, where a repaired bracket stands in them."""
+    if not _within(item.place, offsets):
+        return item
+    if isinstance(item, tree.Table):
+        return replace(item, rows=tuple(row for row in item.rows if not _within(row.place, offsets)))
+    return replace(item, value=tree.ExprHole(item.place))
 
 
 def unread(statement: tree.Stmt) -> tree.Hole:

@@ -1,7 +1,6 @@
 """The syntax tree: what was written, with the place of every part, and nothing about what it means.
 
-Every class is frozen data. Expressions are `Expr`, statements `Stmt`; a `Hole` stands where text was broken, so that
-the rest of a file can still be read.
+Every class is frozen data. Expressions are `Expr`, statements `Stmt`; a `Hole` stands where text was broken.
 """
 
 from __future__ import annotations
@@ -149,11 +148,15 @@ class Arrow(Expr):
 
 
 @record
-class Label(Expr):
-    """`value as name`, `value as name[index]`, `value as "text {expression}"`.
+class Then(Expr):
+    """`warmup(5) then cosine(95)` in a `train` section: one schedule after the other."""
 
-    `name` is None where the label is a string; `pieces` are then its parts: plain text or an expression in braces.
-    """
+    parts: tuple[Expr, ...]
+
+
+@record
+class Label(Expr):
+    """`value as name`, `value as name[index]`; `value as "text {expression}"`, whose `pieces` are text or expressions, and `name` None."""
 
     value: Expr
     name: str | None
@@ -295,13 +298,37 @@ class Init(Stmt):
 
 
 @record
+class Setting(Node):
+    """`loss = cross_entropy(logits, label)` in a `train` section."""
+
+    name: str
+    value: Expr
+
+
+@record
+class Row(Node):
+    """`fc: 10` in a table of a `train` section."""
+
+    selector: str
+    value: Expr
+
+
+@record
+class Table(Node):
+    """`rates { fc: 10 }` in a `train` section. `flat` says whether its rows stand on one line, parted by commas."""
+
+    name: str
+    rows: tuple[Row, ...]
+    flat: bool = field(default=False, compare=False)
+
+
+@record
 class Train(Stmt):
-    """`train { … }`, `train name of net { … }`: its inside is kept as text (`body`, standing at `body_place`)."""
+    """`train { … }`, `train name of net { … }`: settings and tables, in the order in which they were written."""
 
     name: str | None
     net: str | None
-    body: str
-    body_place: Place = field(compare=False, repr=False)
+    items: tuple[Setting | Table, ...]
 
 
 @record

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from typing import NamedTuple
 
 from netspec.source import Source
-from netspec.syntax.lexer import partners, scan
+from netspec.syntax.lexer import THEN, partners, scan
 from netspec.syntax.tables import Tables
 
 _COMMENT = re.compile(r"#[^\n]*")
@@ -28,12 +28,13 @@ class Remark(NamedTuple):
 
 
 class Trivia:
-    """The remarks of a source, handed out in order, and where its braces and arrows stand."""
+    """The remarks of a source, handed out in order, and where its braces, arrows and `then`s stand."""
 
     def __init__(self, source: Source, tables: Tables) -> None:
         self.text = source.text
         tokens = scan(self.text, tables)
         self.arrows = [token.start for token in tokens if token.kind == "_ARROW"]
+        self.thens = [token.start for token in tokens if token.text == THEN]
         self._opens = [token.start for token in tokens if token.kind == "LBRACE"]
         self._closes = {tokens[a].start: tokens[b].start for a, b in partners(tokens).items() if tokens[a].kind == "LBRACE"}
         documentation = [Remark(token.text, token.start, token.end) for token in tokens if token.kind == "DOC"]
@@ -74,10 +75,10 @@ class Trivia:
         """Whether only spaces stand before `offset` on its line."""
         return not self.text[self.text.rfind("\n", 0, offset) + 1 : offset].strip()
 
-    def arrow_begins_line(self, operand: int) -> bool:
-        """Whether the `->` before the operand that begins at `operand` was the first on its line."""
-        position = bisect_left(self.arrows, operand) - 1
-        return position >= 0 and self.begins_line(self.arrows[position])
+    def joint_begins_line(self, joints: list[int], operand: int) -> bool:
+        """Whether the last of `joints` (`arrows` or `thens`) before the operand at `operand` was the first on its line."""
+        position = bisect_left(joints, operand) - 1
+        return position >= 0 and self.begins_line(joints[position])
 
     def blank_between(self, end: int, start: int) -> bool:
         """Whether a blank line stands between two offsets."""

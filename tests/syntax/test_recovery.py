@@ -108,7 +108,7 @@ def test_placement() -> None:
 
 def test_mutated_text_is_read_without_exception() -> None:
     generator = random.Random(7)
-    pieces = [*'()[]{}"\n=,\0# \\é', '"""', "->", "..", "if", "else", "net", "1e", "as", "init {", "train {"]
+    pieces = [*'()[]{}"\n=,\0# \\é', '"""', "->", "..", "if", "else", "net", "1e", "as", "init {", "train {", "then"]
     for _ in range(300):
         text = RESNET
         for _ in range(generator.randrange(1, 6)):

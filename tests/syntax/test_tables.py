@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from netspec.locate import data_path
 from netspec.syntax import tables
 
 
@@ -59,3 +60,19 @@ def test_lark_is_not_imported_with_a_cache() -> None:
     code = "import sys; from netspec.syntax.tables import load_tables; load_tables(); sys.exit('lark' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0 or not tables._cache_path("")
+
+
+def test_the_grammar_has_no_conflicts(caplog: pytest.LogCaptureFixture) -> None:
+    """Lark takes the shift where a shift and a reduction conflict, and says so only to its log."""
+    lark = pytest.importorskip("lark")
+    lark.logger.addHandler(caplog.handler)
+    before = lark.logger.level
+    lark.logger.setLevel("DEBUG")
+    try:
+        tables.compute_tables(data_path("grammar", "netspec.lark").read_text(encoding="utf-8"))
+        assert "onflict" not in caplog.text
+        tables.compute_tables('module: NAME module* | NAME\nexpression: NAME | NAME expression+ | expression NAME\nNAME: "a"\n')
+        assert "onflict" in caplog.text
+    finally:
+        lark.logger.removeHandler(caplog.handler)
+        lark.logger.setLevel(before)
