@@ -6,13 +6,14 @@ reproduced by its JSON.
 """
 
 from collections.abc import Iterator
-from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import BeforeValidator, PlainSerializer
 
 from netspec.op import Initializer
 from netspec.ops._layer import OperatorField
+from netspec.origin import Origin, Record
+from netspec.recipe.section import Section
 from netspec.sizes.dim import Dim, Size, parse, show
 from netspec.sizes.solve import Condition
 from netspec.sizes.tensor import TensorType
@@ -27,44 +28,6 @@ def _read_size(value: Any) -> Size:
 
 
 SizeField = Annotated[Any, BeforeValidator(_read_size), PlainSerializer(lambda s: s if isinstance(s, int) else show(s))]
-
-
-class Record(BaseModel):
-    """Base of everything in the graph: frozen, and nothing unknown gets in."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True, ser_json_inf_nan="constants"
-    )  # fmt: skip
-
-    @classmethod
-    def trusted(cls, **fields: Any) -> Any:
-        """An instance of fields that we made ourselves, all of them given, none of them validated.
-
-        What `model_construct` does, less its handling of aliases and defaults, and with one set of names for all: a tenth
-        of the time and half of the memory, and a network has hundreds of thousands of records.
-        """
-        made = cls.__new__(cls)
-        put = object.__setattr__
-        put(made, "__dict__", fields)
-        put(made, "__pydantic_fields_set__", _fields_of(cls))
-        put(made, "__pydantic_extra__", None)
-        put(made, "__pydantic_private__", None)
-        return made
-
-
-@cache
-def _fields_of(cls: type[Record]) -> set[str]:
-    return set(cls.model_fields)
-
-
-class Origin(Record):
-    """Where in the source something was written: the file's name, line and column from 1, and character offsets."""
-
-    file: str
-    line: int
-    column: int
-    start: int
-    end: int
 
 
 class OpenSize(Record):
@@ -182,6 +145,7 @@ class Graph(Record):
 
     `bodies` are the graphs that nodes run inside (`Node.body`). A body stands alone: its sizes are names that the shapes of its
     inputs tell. Its labels and its weights' names are those of the whole network, which has its weights among its own.
+    `training` are the `train` sections, in the order in which they are run.
     """
 
     format: Literal["netspec.graph"] = "netspec.graph"
@@ -201,6 +165,7 @@ class Graph(Record):
     frames: tuple[Frame, ...]
     requirements: tuple[Requirement, ...] = ()
     bodies: tuple["Graph", ...] = ()
+    training: tuple[Section, ...] = ()
 
     @property
     def typical(self) -> dict[str, int]:

@@ -1,7 +1,8 @@
 """The catalogue of diagnostics: every code that netspec gives, with its title, and the page that explains it.
 
 A code never changes its meaning. NS0xx files, limits and the call; NS1xx syntax; NS2xx names; NS3xx values and arguments;
-NS4xx shapes; NS5xx what a spec promises of itself (NS501), and advice; NS6xx weights; NS7xx building and running; NS9xx our own faults.
+NS4xx shapes; NS5xx what a spec promises of itself (NS501), and advice; NS6xx weights; NS7xx building and running; NS8xx training;
+NS9xx our own faults.
 """
 
 from __future__ import annotations
@@ -71,7 +72,6 @@ CODES: dict[str, str] = {
     "NS213": "a written size is no size",
     "NS214": "a variant is made of something that is no net",
     "NS215": "two outputs, or an output and an input, have one name",
-    "NS216": "a `train` section is kept, and not run yet",
     # values and arguments
     "NS301": "a tensor is needed here",
     "NS302": "a layer is needed here",
@@ -87,6 +87,13 @@ CODES: dict[str, str] = {
     "NS312": "a block cannot be scanned as it is",
     "NS331": "the arguments of an initializer do not fit",
     "NS332": "an initializer does not suit the tensor",
+    "NS350": "a `train` section has no such setting",
+    "NS351": "a setting of a `train` section is given twice",
+    "NS352": "there is no such optimizer, schedule, loss, …",
+    "NS353": "a setting of a `train` section cannot have this value",
+    "NS354": "a loss or a metric does not fit the tensors that it is given",
+    "NS355": "a selector in a `train` section selects nothing",
+    "NS356": "a `train` section lacks what training needs",
     # shapes
     "NS401": "the number of axes does not fit",
     "NS402": "a size is too small for the operator",
@@ -204,5 +211,45 @@ CODES: dict[str, str] = {
     "NS741": "drawing took too long",
     "NS742": "the renderer failed",
     "NS743": "the picture is too large to be made of pixels",
+    # training
+    "NS801": "the data lacks a column that training needs",
+    "NS802": "a column of the data has another shape than the spec says",
+    "NS803": "a column of the data has another element type, or a number that would be lost",
+    "NS804": "columns of the data differ in their number of samples, or there are none",
+    "NS805": "a label or an index is out of range",
+    "NS806": "the data holds NaN, infinity, or nothing",
+    "NS807": "this data runs code, which was not allowed or failed",
+    "NS808": "the data cannot be split or cut into batches so",
+    "NS809": "the sizes of the data break a condition of the network",
+    "NS810": "the loss is not finite",
+    "NS811": "a checkpoint is damaged",
+    "NS812": "a checkpoint is that of another run",
+    "NS813": "a process of the run failed",
+    "NS814": "the device does not have this precision",
+    "NS815": "a value is watched that is not measured",
+    "NS816": "no weights of a file are selected",
+    "NS817": "a batch is too small",
+    "NS818": "`torch.compile` cannot compile the network",
+    "NS819": "there is too little memory",
+    "NS820": "the net has no `train` section of that name",
+    "NS821": "the choice of devices makes no sense",
+    "NS822": "this machine has no such device",
+    "NS823": "the folder has a run already",
+    "NS824": "the range test finds no learning rate",
+    "NS825": "there are no epochs to draw",
+    "NS830": "it is not clear which `train` section is searched",
+    "NS831": "there is nothing to search",
+    "NS832": "a searched name means nothing, or several things",
+    "NS833": "a range holds what the setting cannot be",
+    "NS834": "the best values cannot be written into the spec",
+    "NS835": "the storage of trials cannot be opened",
+    "NS836": "the storage has another sweep of this name",
+    "NS837": "a sweep has no end, or too many trials",
+    "NS838": "a trial came to nothing",
+    "NS839": "what is monitored is not measured",
+    "NS840": "the normalization in a weights file cannot be read",
+    "NS841": "a weights file carries no normalization",
+    "NS842": "an input cannot be normalized so",
+    "NS843": "an augmentation does not suit the data",
     "NS900": "netspec itself failed",
 }

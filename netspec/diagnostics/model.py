@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import field
+from typing import Any
 
 from netspec.record import draft, record
 from netspec.source import Place
@@ -109,3 +110,12 @@ class Refusal(Exception):
         self.diagnostic = Diagnostic(code, message, notes=notes, helps=helps)
         self.status = status
         super().__init__(f"[{code}] {message}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As other processes get it."""
+        found = self.diagnostic
+        return _refusal, (found.code, found.message, found.notes, found.helps, self.status)
+
+
+def _refusal(code: str, message: str, notes: tuple[str, ...], helps: tuple[str, ...], status: int) -> Refusal:
+    return Refusal(code, message, notes=notes, helps=helps, status=status)

@@ -75,6 +75,7 @@ class Context:
         self.deferred: list[Deferred] = []
         self.violations: list[Violation] = []
         self.rules: list[InitRequest] = []
+        self.trainings: list[tuple[tree.Train, Environment]] = []
         self.layer_inits: dict[str, Any] = {}
         self.layers: dict[Any, OperatorLayer] = {}
         self.operators: dict[tuple[type[Operator], str], Operator] = {}

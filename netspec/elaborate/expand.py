@@ -13,8 +13,8 @@ from netspec.elaborate.build import TooLarge
 from netspec.elaborate.context import Activation, Deferred, Failed
 from netspec.elaborate.environment import Environment
 from netspec.elaborate.finish import finish
-from netspec.elaborate.initial import Initialization
 from netspec.elaborate.modules import Modules
+from netspec.elaborate.training import Training
 from netspec.elaborate.values import POISON, BlockLayer, Definition, Native, Tensor, Tensors, describe
 from netspec.elaborate.violations import report_violations
 from netspec.limits import Limits
@@ -24,7 +24,7 @@ from netspec.source import Place, Source
 from netspec.syntax import tree
 
 
-class Expander(Initialization):
+class Expander(Training):
     """One expansion of one net."""
 
     # --------------------------------------------------------------------------------------------------- variants
@@ -58,6 +58,14 @@ class Expander(Initialization):
         if not isinstance(callee, Definition) or not isinstance(callee.statement, tree.Net):
             self.fail("NS214", f"a variant is made of a net, not of {describe(callee)}", variant.place)  # type: ignore[union-attr]
         return callee, variant.arguments if called else ()  # type: ignore[union-attr]
+
+    def lineage(self, definition: Definition) -> set[str]:
+        """The names of a net, and of the nets that it is a variant of."""
+        names = {definition.name}
+        while isinstance(definition.statement, tree.Net) and definition.statement.variant is not None:
+            definition = self._next_base(definition)[0]
+            names.add(definition.name)
+        return names
 
     def variant_layer(self, definition: Definition, values: dict[str, Any], place: Place) -> BlockLayer:
         """The base net with the arguments that the variant gives it, and what the variant adds."""
@@ -206,7 +214,9 @@ def expand(
             if report.ok:
                 expander.initialize()
             graph = finish(expander.builder, layer.name, layer.arguments, module.source) if report.ok else None
-            return Expansion(graph, expander, sources)
+            if graph is not None and expander.trainings:
+                graph = graph.model_copy(update={"training": expander.train_sections(graph, expander.lineage(definition), module.source)})
+            return Expansion(graph if report.ok else None, expander, sources)
         except Failed:
             pass
         except (TooLarge, SizeTooLarge) as bound:

@@ -54,9 +54,19 @@ class Modules:
             elif isinstance(statement, tree.Hole):
                 env.names.update({name: POISON for name in statement.names if name not in env.names})
         self._execute(tuple(s for s in module.body if isinstance(s, (tree.Bind, tree.Expect, tree.Train))), env)
+        for statement in module.body:
+            if isinstance(statement, tree.Train) and statement.net is not None:
+                self._check_net(statement, module)
         for statement, scope in defaults:  # once everything has its name: definitions stand in any order
             self._set_default(statement, scope)
         return env
+
+    def _check_net(self, statement: tree.Train, module: tree.Module) -> None:
+        nets = [s.name for s in module.body if isinstance(s, tree.Net)]
+        if statement.net not in nets:
+            message = f"the file defines no net `{statement.net}` to train"
+            helps = suggestion(statement.net or "", nets) or ("an imported one is trained as a variant: `net mine = theirs`",)
+            self._report.error("NS201", message, statement.place, helps=helps)
 
     def _set_default(self, statement: tree.Default, scope: Environment) -> None:
         try:

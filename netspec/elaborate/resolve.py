@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Iterable
 
-from netspec import ops
+from netspec import ops, recipe
 from netspec.diagnostics.model import Report
 from netspec.diagnostics.nearest import suggestion
 from netspec.elaborate.arithmetic import CONSTANTS, FUNCTIONS
@@ -90,6 +90,9 @@ class _Checker:
             elif isinstance(node, tree.Comprehension):
                 inner = names | {t.id for t in node.targets}
                 stack.extend(((node.over, names), (node.item, inner), (node.condition, inner)))
+            elif isinstance(node, tree.Call) and _is_loss(node, names):
+                # a `def` for `train` sections: tensors are named there, arguments may be words of the loss's own
+                stack.extend((a.value, names) for a in node.arguments if not (a.name and isinstance(a.value, tree.Name)))
             elif isinstance(node, tree.Call):
                 stack.append((node.function, names))
                 words = _words(node.function.id) if isinstance(node.function, tree.Name) else frozenset()
@@ -111,6 +114,12 @@ class _Checker:
     def _name(self, node: tree.Name, known: set[str]) -> None:
         if node.id not in known:
             self._report.error("NS201", f"nothing is called `{node.id}`", node.place, "unknown name", helps=suggestion(node.id, known))
+
+
+def _is_loss(call: tree.Call, known: set[str]) -> bool:
+    """Whether what is called is a loss or a penalty, and nothing else here."""
+    name = call.function.id if isinstance(call.function, tree.Name) else ""
+    return name not in known and (recipe.is_known("loss", name) or recipe.is_known("penalty", name))
 
 
 def _words(operator: str) -> frozenset[str]:

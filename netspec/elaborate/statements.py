@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from netspec.diagnostics.model import Severity
 from netspec.elaborate import arithmetic
 from netspec.elaborate.context import Activation, Deferred, Failed, InitRequest
 from netspec.elaborate.environment import MISSING, Environment
@@ -229,9 +228,9 @@ class Statements(WrittenShapes, Expressions):
         env.names[s.name] = Definition(s, env)
 
     def _train(self, s: tree.Train, env: Environment) -> None:
-        """A `train` section is kept in the tree, and not run yet; that is said."""
-        message = "this `train` section is kept, and not run: training is yet to come"
-        self.report.error("NS216", message, s.place, severity=Severity.INFO)
+        """A `train` section is read when the network stands. That of a net which another one applies is not meant."""
+        if s.net is not None or self.activation is None or self.activation.is_root:
+            self.trainings.append((s, env))
 
     def _unreadable(self, s: tree.Hole, env: Environment) -> None:
         """What could not be read has been reported; what it may have bound is poison."""

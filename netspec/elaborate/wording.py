@@ -42,14 +42,15 @@ def signature(operator: type[Operator]) -> str:
     """An operator's call in words: `conv(channels, kernel, stride = 1, …)`."""
     if operator.SIGNATURE:
         return operator.SIGNATURE
-    shown = [n if f.is_required() else f"{n} = {_spell(f.default)}" for n, f in operator.model_fields.items()]
+    shown = [n if f.is_required() else f"{n} = {spell(f.default)}" for n, f in operator.model_fields.items()]
     return f"{operator.NAME}({', '.join(shown)})"
 
 
-def _spell(value: Any) -> str:
+def spell(value: Any) -> str:
+    """A value as the language writes it: `none`, `true`, `[1, 2]`."""
     if value is None or isinstance(value, bool):
         return str(value).lower()
-    return f"[{', '.join(map(_spell, value))}]" if isinstance(value, tuple) else str(value)
+    return f"[{', '.join(map(spell, value))}]" if isinstance(value, (list, tuple)) else str(value)
 
 
 def in_words(detail: Any, words: list[str]) -> str:

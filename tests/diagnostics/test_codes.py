@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[2] / "netspec"
 PAGES = PACKAGE / "diagnostics" / "explain"
 CATALOGUE = PACKAGE / "diagnostics" / "codes.py"
 #: findings of something else than the text of a spec: files, weights, data, sessions, our own faults
-NOT_OF_TEXT = re.compile(r"NS0|NS60[2-5]|NS6[2-9]|NS7|NS9")
+NOT_OF_TEXT = re.compile(r"NS0|NS356|NS60[2-5]|NS6[2-9]|NS7|NS8|NS9")
 
 
 def _given() -> dict[str, str]:

@@ -127,7 +127,7 @@ def relu_on_logits(net: Facts) -> Iterator[Finding]:
 
 
 def _holds_logits(net: Facts, name: str) -> bool:
-    return name in LOGITS or any(loss.argument in (name, "") and loss.takes != "log probabilities" for loss in losses(net))
+    return name in LOGITS or any(loss.port.name == name and loss.takes != "log probabilities" for loss in losses(net))
 
 
 # ------------------------------------------------------------------------------------------------------------ softmax

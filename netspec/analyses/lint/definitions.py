@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -10,8 +9,6 @@ from netspec.analyses.lint.facts import Facts
 from netspec.analyses.lint.rule import Finding, rule
 from netspec.diagnostics.model import Severity
 from netspec.syntax import tree
-
-_WORD = re.compile(r"[^\W\d]\w*")
 
 
 @rule("NS504", Severity.WARNING)
@@ -80,14 +77,12 @@ def _names_in(definition: tree.Node) -> frozenset[str]:
 
 
 def _names_read(part: tree.Node) -> Iterator[str]:
-    """Every name that stands in a part of the tree as an expression, and every word of a `train` section's text."""
+    """Every name that stands in a part of the tree as an expression."""
     waiting: list[object] = [part]
     while waiting:
         found = waiting.pop()
         if isinstance(found, tree.Name):
             yield found.id
-        elif isinstance(found, tree.Train):
-            yield from _WORD.findall(found.body)
         elif isinstance(found, tuple) and not hasattr(found, "_fields"):
             waiting.extend(found)
         elif isinstance(found, tree.Node):

@@ -9,9 +9,9 @@ from netspec.analyses.lint.facts import Facts
 from netspec.analyses.lint.flow import maker
 from netspec.analyses.lint.kinds import ACTIVATIONS, DROPOUTS, NORMS, SHAPES, is_affine
 from netspec.analyses.lint.rule import Finding, rule
-from netspec.analyses.lint.training import Loss, losses
+from netspec.analyses.lint.training import losses
 from netspec.diagnostics.model import Severity
-from netspec.graph import Node, Port
+from netspec.graph import Node
 
 _KEEPING = SHAPES | DROPOUTS
 _SOFTMAX, _SIGMOID = ("softmax", "log_softmax"), ("sigmoid", "hard_sigmoid", "log_sigmoid")
@@ -20,8 +20,8 @@ _SOFTMAX, _SIGMOID = ("softmax", "log_softmax"), ("sigmoid", "hard_sigmoid", "lo
 @rule("NS524", Severity.ERROR)
 def softmax_into_logits(net: Facts) -> Iterator[Finding]:
     """A softmax (or log softmax) behind which, through reshapes and dropout, comes an output that the `train` section gives to a
-    loss on logits (`cross_entropy(y, …)`, `bce_with_logits(y, …)`), which has the softmax inside; or a softmax that is written
-    in the loss's argument. And a warning: such an output that is called `logits`, whatever the loss."""
+    loss on logits (`cross_entropy(y, …)`, `bce_with_logits(y, …)`), which has the softmax inside. And a warning: such an output
+    that is called `logits`, whatever the loss."""
     yield from _activated(net, _SOFTMAX, "logits", "one logit")
 
 
@@ -36,19 +36,15 @@ def _activated(net: Facts, names: tuple[str, ...], *takes: str) -> Iterator[Find
     for loss in losses(net):
         if loss.takes not in takes:
             continue
-        written = next((name for name in names if loss.argument.startswith(f"{name}(") or f"-> {name}" in loss.argument), "")
-        if written:
-            yield Finding(f"`{loss.name}` takes logits, and is given a {written}", origin=loss.place, helps=(f"leave the {written} out",))
-        for port in _given(net, loss):
-            node = maker(net, port.value, _KEEPING)
-            if node is not None and node.op.NAME in names and not told & {node.name}:
-                told.add(node.name)
-                yield Finding(
-                    f"`{loss.name}` takes logits, and `{port.name}` has been through this {node.op.NAME}",
-                    node,
-                    also=((loss.place, "takes logits"),),
-                    helps=(f"leave the {node.op.NAME} out: the loss has one inside", "take the activation where probabilities are wanted"),
-                )
+        node = maker(net, loss.port.value, _KEEPING)
+        if node is not None and node.op.NAME in names and node.name not in told:
+            told.add(node.name)
+            yield Finding(
+                f"`{loss.name}` takes logits, and `{loss.port.name}` has been through this {node.op.NAME}",
+                node,
+                also=((loss.origin, "takes logits"),) if loss.origin else (),
+                helps=(f"leave the {node.op.NAME} out: the loss has one inside", "take the activation where probabilities are wanted"),
+            )
     for port in net.graph.outputs:
         node = maker(net, port.value, _KEEPING)
         if port.name in LOGITS[:2] and node is not None and node.op.NAME in names and node.name not in told:
@@ -68,24 +64,15 @@ def likelihood_of_no_logarithm(net: Facts) -> Iterator[Finding]:
     for loss in losses(net):
         if loss.takes != "log probabilities":
             continue
-        for port in _given(net, loss):
-            node = maker(net, port.value, _KEEPING)
-            if node is not None and _is_no_logarithm(node):
-                yield Finding(
-                    f"`{loss.name}` takes log probabilities, and `{port.name}` comes out of this {node.op.NAME}",
-                    node,
-                    also=((loss.place, "takes log probabilities"),),
-                    helps=("end in `log_softmax`, or take `cross_entropy`, which has it inside",),
-                )
+        node = maker(net, loss.port.value, _KEEPING)
+        if node is not None and _is_no_logarithm(node):
+            yield Finding(
+                f"`{loss.name}` takes log probabilities, and `{loss.port.name}` comes out of this {node.op.NAME}",
+                node,
+                also=((loss.origin, "takes log probabilities"),) if loss.origin else (),
+                helps=("end in `log_softmax`, or take `cross_entropy`, which has it inside",),
+            )
 
 
 def _is_no_logarithm(node: Node) -> bool:
     return is_affine(node) or node.op.NAME in NORMS or node.op.NAME in ACTIVATIONS - {"log_softmax", "log_sigmoid"}
-
-
-def _given(net: Facts, loss: Loss) -> list[Port]:
-    """The outputs that a loss is given: the one that it names; the only one where it names none."""
-    outputs = list(net.graph.outputs)
-    if not loss.argument:
-        return outputs if len(outputs) == 1 else []
-    return [port for port in outputs if port.name == loss.argument]

@@ -51,7 +51,7 @@ def test_a_bias_that_something_else_reads() -> None:
         ("x: [16, 8]", "", [], []),
         ("x: [N, 8]", "", [], []),
         ("x: [N, 8]", "train { batch = 1 }", ["bn"], []),
-        ("x: [N, 8]", "train { batch_size = 15 }", [], ["bn"]),
+        ("x: [N, 8]", "train { batch = 15 }", [], ["bn"]),
         ("x: [N, 8]", "train { batch = 16 }", [], []),
         ("x: [N, 8]", "train {\n # batch = 2\n epochs = 3 }", [], []),
         ("x: [N, 8, H = 4, W = 3]", "train { batch = 1 }", [], ["bn"]),
