@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from netspec.backends.weight_files.npz import MOST_ARRAYS, read_entries
+from netspec.backends.weight_files.npz import MOST_ARRAYS, NUMBERS, TEXT, read_entries
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class Archive(Mapping[str, "np.ndarray"]):
     """The arrays of one archive."""
 
-    def __init__(self, path: str, most: int) -> None:
-        self._entries = read_entries(path, most)
+    def __init__(self, path: str, most: int, kinds: str) -> None:
+        self._entries = read_entries(path, most, kinds)
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self._entries[name].load()
@@ -27,6 +27,7 @@ class Archive(Mapping[str, "np.ndarray"]):
         return len(self._entries)
 
 
-def read_npz(path: str, most: int = MOST_ARRAYS) -> Archive:
-    """The arrays of a file. Raises Refusal NS622 for a damaged or hostile one, NS625 past a bound."""
-    return Archive(path, most)
+def read_npz(path: str, most: int = MOST_ARRAYS, text: bool = False) -> Archive:
+    """The arrays of a file: of numbers, or with `text` also of strings. Raises Refusal NS622 for a damaged or hostile one, NS625 past
+    a bound."""
+    return Archive(path, most, NUMBERS + TEXT if text else NUMBERS)

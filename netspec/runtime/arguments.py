@@ -45,7 +45,7 @@ class Signature:
             if name not in given:
                 raise Refusal("NS720", f"the input `{name}` is missing", helps=(f"give it an array of {kind}",))
             arrays[name] = _array(name, kind, given[name])
-        self._sizes(arrays)
+        self.check_sizes(arrays)
         return arrays
 
     def sizes(self, arrays: Mapping[str, np.ndarray]) -> dict[str, int]:
@@ -53,8 +53,9 @@ class Signature:
         axes = [(size, arrays[name].shape[axis]) for name, kind in self.inputs.items() for axis, size in enumerate(kind.shape)]
         return {key: value for size, actual in axes for key, value in _solved(size, actual)}
 
-    def _sizes(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Read the open sizes off the arrays, and check every axis and every condition with them."""
+    def check_sizes(self, arrays: Mapping[str, Any]) -> None:
+        """Read the open sizes off the shapes of the arrays, and check every axis and every condition with them; nothing else of the
+        arrays is looked at. Raises Refusal: NS722 axes, NS723 conditions."""
         env: dict[str, int] = {}
         origin: dict[str, str] = {}
         axes = [(name, axis, size) for name, kind in self.inputs.items() for axis, size in enumerate(kind.shape)]

@@ -13,14 +13,18 @@ if TYPE_CHECKING:
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
 
+#: what Pillow may take an image for, whatever its name: some of the formats that it knows run other programs
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "PPM")
+
 #: the mean and standard deviation of ImageNet's training images, in RGB, that most published weights were trained with
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 _LARGEST_IMAGE = 1 << 28
 
 
-def read_array(path: str, shape: tuple[int | None, ...], normalize: str = "none") -> "np.ndarray":
-    """The array in a file (`file.npz:name` and `file.h5:name` pick one of several); an image becomes [1, C, H, W] in [0, 1].
+def read_array(path: str, shape: tuple[int | None, ...], normalize: str = "none", dtype: str = "float32") -> "np.ndarray":
+    """The array in a file (`file.npz:name` and `file.h5:name` pick one of several); an image becomes [1, C, H, W] in [0, 1],
+    or, where `dtype` is uint8, the grey values themselves.
 
     `shape` is what the network's input asks, None where a size is open: an image is read with that many channels and
     resized where its height and width are given. `normalize` is `none`, or `imagenet` for (x - mean) / std of each channel.
@@ -31,7 +35,7 @@ def read_array(path: str, shape: tuple[int | None, ...], normalize: str = "none"
     if not os.path.isfile(file):
         raise Refusal("NS711", f"there is no file {file}", status=2)
     if kind in IMAGES:
-        return _image(file, shape, normalize)
+        return _image(file, shape, normalize, dtype == "uint8")
     reader = {".npy": _npy, ".npz": _npz, ".h5": _h5, ".hdf5": _h5}.get(kind)
     if reader is None:
         raise Refusal("NS712", f"{file} is of no kind that can be read", helps=(".npy, .npz, .h5 and images can",), status=2)
@@ -75,14 +79,14 @@ def _h5(file: str, member: str) -> "np.ndarray":
         raise Refusal("NS713", f"{file} cannot be read: {_first_line(error)}") from None
 
 
-def _image(file: str, shape: tuple[int | None, ...], normalize: str) -> "np.ndarray":
+def _image(file: str, shape: tuple[int | None, ...], normalize: str, grey: bool = False) -> "np.ndarray":
     import numpy as np
     from PIL import Image
 
     if len(shape) != 4 or shape[1] not in (None, 1, 3):
         raise Refusal("NS712", f"{file} is an image, and the input is no [N, 1 or 3, H, W]", status=2)
     try:
-        with Image.open(file) as image:
+        with Image.open(file, formats=FORMATS) as image:
             if image.width * image.height > _LARGEST_IMAGE:
                 raise Refusal("NS713", f"{file} has more than {_LARGEST_IMAGE:,} pixels")
             picture = image.convert("L" if shape[1] == 1 else "RGB")
@@ -90,7 +94,9 @@ def _image(file: str, shape: tuple[int | None, ...], normalize: str) -> "np.ndar
         raise Refusal("NS713", f"{file} cannot be read as an image: {_first_line(error)}") from None
     if shape[2] is not None or shape[3] is not None:
         picture = picture.resize((shape[3] or picture.width, shape[2] or picture.height), Image.Resampling.BILINEAR)
-    pixels = np.asarray(picture, dtype=np.float32) / 255.0
+    if grey and normalize != "none":
+        raise Refusal("NS015", f"--normalize {normalize}: the network takes grey values, and normalizes them itself", status=2)
+    pixels = np.asarray(picture, dtype=np.uint8) if grey else np.asarray(picture, dtype=np.float32) / 255.0
     pixels = pixels[None, None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)[None]
     if normalize == "imagenet":
         mean, std = (np.asarray(v, np.float32)[None, : pixels.shape[1], None, None] for v in IMAGENET)

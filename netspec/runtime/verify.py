@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 from netspec.graph import Graph, Node
@@ -80,19 +81,22 @@ def verify(
     weights: Callable[[Any], "np.ndarray"] | None = None,
     opset: int = 21,
     nodes: bool = True,
+    draw: Callable[[dict[str, int], str, int], dict[str, "np.ndarray"]] | None = None,
 ) -> Verdict:
     """Compare over `count` assignments of the open sizes, each with another batch from one build.
 
     `weights` maps a stored tensor of the graph to its array (default: values made to hide nothing). `sizes` replaces the
     assignments (`[{"N": 2, "H": 64, "W": 48}]`), `batches` those of the batch. `nodes` False leaves out the comparison node by
-    node. Comparing stops at the first case that differs. Raises `Refusal` as building and running do (NS70x, NS73x).
+    node. `draw` makes the inputs of a case, by name, of its sizes, their character and a seed (default: `cases.inputs`).
+    Comparing stops at the first case that differs. Raises `Refusal` as building and running do (NS70x, NS73x).
     """
     verdict = Verdict()
     cases = [Case(tuple(s.items()), CHARACTERS[i % len(CHARACTERS)]) for i, s in enumerate(sizes or size_cases(graph, count, batches))]
-    whole, arrays = _whole(graph, weights, seed, cases[0], opset)
+    draw = draw or partial(inputs, graph)
+    whole, arrays = _whole(graph, weights, seed, draw(dict(cases[0].sizes), cases[0].character, seed), opset)
     alone: dict[Any, _Pair] = {}
     for number, case in enumerate(cases):
-        given = inputs(graph, dict(case.sizes), case.character, seed + number)
+        given = draw(dict(case.sizes), case.character, seed + number)
         if nodes:
             _compare_nodes(graph, arrays, case, given, opset, alone, verdict)
         whole.compare(case, given, verdict)
@@ -220,14 +224,13 @@ def _pair_for(graph: Graph, node: Node, arrays: dict[str, Any], sizes: dict[str,
 
 # ------------------------------------------------------------------------------------------------------- whole runs
 def _whole(
-    graph: Graph, weights: Callable[[Any], "np.ndarray"] | None, seed: int, case: Case, opset: int
+    graph: Graph, weights: Callable[[Any], "np.ndarray"] | None, seed: int, given: dict[str, Any], opset: int
 ) -> tuple["_Whole", dict[str, "np.ndarray"]]:  # fmt: skip
     """The network and its weights: those given, or made ones under which it is no matter of rounding what comes out.
 
     Hundreds of residual blocks without norms double their signal each, and gates above them then show the last digits only: the
-    weights are made smaller until PyTorch in float32 and in float64 agree at the first case.
+    weights are made smaller until PyTorch in float32 and in float64 agree on the inputs `given`.
     """
-    given = inputs(graph, dict(case.sizes), case.character, seed)
     for gain in (1.0,) if weights else GAINS:
         array_of = weights or Revealing(seed, gain).array
         arrays = {t.name: array_of(t) for t in graph.weights}

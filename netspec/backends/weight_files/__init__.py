@@ -6,12 +6,12 @@ import os
 
 from netspec.backends.weight_files.entry import Entry, kind
 from netspec.backends.weight_files.match import Match, Stored, match
-from netspec.backends.weight_files.safetensors import read_safetensors, write_safetensors
+from netspec.backends.weight_files.safetensors import read_metadata, read_safetensors, write_arrays, write_safetensors
 from netspec.backends.weights import Initial, Weights
 from netspec.diagnostics.model import Refusal
 from netspec.graph import Graph
 
-__all__ = ["Entry", "Match", "Stored", "match", "read_entries", "save_safetensors", "weights_of"]
+__all__ = ["Entry", "Match", "Stored", "match", "read_entries", "read_metadata", "save_safetensors", "weights_of", "write_arrays"]
 
 #: How many tensors a file may have beyond those of the network.
 SPARE = 10_000

@@ -9,17 +9,17 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from math import prod
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from netspec.backends.stream import Slot, write_parts
 from netspec.backends.weight_files.entry import Entry, malformed, too_much
 from netspec.backends.weights import Weights
-from netspec.files import write_atomic
+from netspec.files import write_all, write_atomic
 from netspec.graph import Tensor
 from netspec.sizes.tensor import DTYPES
 
@@ -64,7 +64,7 @@ def read_header(path: str, most: int) -> tuple[dict[str, Entry], int]:
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > min(size - 8, HEADER_LIMIT):
             raise malformed(path, "its header is longer than the file")
-        header = _parse(path, file.read(length))
+        header = _parse(path, file.read(length))[0]
     if len(header) > most:
         raise too_much(path, f"it has {len(header):,} tensors, more than {most:,}")
     found = {name: _entry(path, name, value) for name, value in header.items()}
@@ -78,8 +78,17 @@ def read_header(path: str, most: int) -> tuple[dict[str, Entry], int]:
     return entries, lacking
 
 
-def _parse(path: str, raw: bytes) -> dict[str, Any]:
-    """The header's tensors, without its metadata."""
+def read_metadata(path: str) -> dict[str, str]:
+    """The metadata in the header of a file: facts by name. Raises Refusal NS622; OSError where it cannot be opened."""
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > min(os.fstat(file.fileno()).st_size - 8, HEADER_LIMIT):
+            raise malformed(path, "its header is longer than the file")
+        return _parse(path, file.read(length))[1]
+
+
+def _parse(path: str, raw: bytes) -> tuple[dict[str, Any], dict[str, str]]:
+    """The header's tensors, and its metadata."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         table = dict(pairs)
@@ -96,7 +105,7 @@ def _parse(path: str, raw: bytes) -> dict[str, Any]:
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise malformed(path, "its metadata is no table of strings")
-    return header
+    return header, metadata
 
 
 def _entry(path: str, name: str, value: Any) -> tuple[str, tuple[int, ...], int, int]:
@@ -140,20 +149,48 @@ def _load(path: str, offset: int, dtype: str, shape: tuple[int, ...]) -> np.ndar
     return mapped.reshape(shape)
 
 
-def write_safetensors(path: str | os.PathLike[str], tensors: Sequence[Tensor], weights: Weights) -> None:
+def write_safetensors(
+    path: str | os.PathLike[str], tensors: Sequence[Tensor], weights: Weights, metadata: Mapping[str, str] | None = None
+) -> None:
     """Write tensors, atomically, the same bytes every time: wider elements first, so that all are aligned.
 
-    Raises Refusal NS020 where the file cannot be written.
+    `metadata` are facts to be kept with them, by name. Raises Refusal NS020 where the file cannot be written.
     """
     ordered = sorted(tensors, key=lambda tensor: -DTYPES[tensor.dtype])
-    slots: list[Slot] = []
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}  # one key: readers that sort do not change it
-    end = 0
-    for tensor in ordered:
-        slots.append(Slot(tensor, end, prod(tensor.shape) * DTYPES[tensor.dtype]))
-        end += len(slots[-1])
-        header[tensor.name] = {"dtype": _CODES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [slots[-1].start, end]}
+    head, places = _head([(tensor.name, tensor.dtype, tensor.shape) for tensor in ordered], metadata or {})
+    slots = [Slot(tensor, start, end - start) for tensor, (start, end) in zip(ordered, places)]
+    write_atomic(path, lambda file: write_parts(file, [head, *slots], weights))
+
+
+def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, tuple[str, np.ndarray]], metadata: Mapping[str, str]) -> None:
+    """Write arrays that are all in memory, with their element types by our names (bfloat16 comes as the uint16 of its bits).
+
+    Atomically, and the same bytes every time. Raises Refusal NS020 where the file cannot be written.
+    """
+    ordered = sorted(arrays.items(), key=lambda item: -DTYPES[item[1][0]])
+    head, _ = _head([(name, dtype, array.shape) for name, (dtype, array) in ordered], metadata)
+
+    def produce(file: BinaryIO) -> None:
+        write_all(file, head)
+        for _, (_, array) in ordered:
+            if array.size:
+                flat = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(-1)
+                write_all(file, memoryview(flat.view("uint8")))
+
+    write_atomic(path, produce)
+
+
+def _head(tensors: Sequence[tuple[str, str, Sequence[int]]], metadata: Mapping[str, str]) -> tuple[bytes, list[tuple[int, int]]]:
+    """The first bytes of a file with tensors of these names, types and shapes; and for each, its first byte and the one after its last.
+
+    Of metadata there is one key, unless there is something to tell: readers that sort keys at random then keep the file as it is.
+    """
+    header: dict[str, Any] = {"__metadata__": {"format": "pt", **metadata}}
+    places, end = [], 0
+    for name, dtype, shape in tensors:
+        places.append((end, end + prod(shape) * DTYPES[dtype]))
+        end = places[-1][1]
+        header[name] = {"dtype": _CODES[dtype], "shape": list(shape), "data_offsets": list(places[-1])}
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
     text += b" " * (-len(text) % 8)
-    head = len(text).to_bytes(8, "little") + text
-    write_atomic(path, lambda file: write_parts(file, [head, *slots], weights))
+    return len(text).to_bytes(8, "little") + text, places
