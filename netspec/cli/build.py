@@ -7,6 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Callable
 
+from netspec.cli.normalized import facts_asked, normalization_argument, normalized
 from netspec.cli.output import compiled, pairs, spec_arguments
 from netspec.diagnostics.model import Refusal
 from netspec.diagnostics.nearest import suggestion
@@ -31,6 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--opset", type=int, default=21, help="the ONNX opset (default 21)")
     parser.add_argument("--fold", action="store_true", help="fold batch norm into the convolution before it")
     parser.add_argument("--external", action="store_true", help="weights in a file beside the .onnx (always so past 2 GB)")
+    normalization_argument(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -39,14 +41,17 @@ def run(options: argparse.Namespace) -> int:
     if kind not in _WRITERS:
         known = ", ".join(_WRITERS)
         raise Refusal("NS015", f"`{options.output}` does not say what to build", helps=(f"end it in one of {known}",), status=2)
-    if options.weights and kind in (".py", ".json"):
+    if options.weights and kind in (".py", ".json") and not options.with_normalization:
         raise Refusal("NS015", f"a {kind} file holds no weights", helps=("leave out --weights",), status=2)
+    if options.with_normalization and kind == ".safetensors":
+        why = "a .safetensors file holds weights, and the normalization is in the network"
+        raise Refusal("NS015", f"--with-normalization is for .onnx, .py and .json: {why}", status=2)
     if options.init and (options.weights or not options.data or kind in (".py", ".json")):
         what = "takes no --weights" if options.weights else f"writes no {kind} file" if options.data else "needs --data"
         raise Refusal("NS015", f"--init {options.init} {what}", helps=(f"--init {options.init} --data x.npy -o net.onnx",), status=2)
     done = compiled(options)
     assert done.graph is not None
-    _WRITERS[kind](done.graph, options)
+    _WRITERS[kind](normalized(done.graph, facts_asked(options)), options)
     print(f"{options.output}: {os.path.getsize(options.output):,} bytes", file=sys.stderr)
     return 0
 

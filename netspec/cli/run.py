@@ -7,6 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from netspec.cli.normalized import facts_asked, normalization_argument, normalized
 from netspec.cli.output import compiled, pairs, spec_arguments
 from netspec.diagnostics.model import Refusal
 from netspec.diagnostics.nearest import suggestion
@@ -24,6 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="the seed of the initial weights")
     parser.add_argument("--provider", choices=("auto", "cpu", "cuda", "tensorrt"), default="auto")
     parser.add_argument("--normalize", choices=("none", "imagenet"), default="none", help="of images: subtract and divide per channel")
+    normalization_argument(parser)
     parser.add_argument("-o", "--output", metavar="FILE", help="results: .npz, .npy or .png")
     parser.add_argument("--top", type=int, default=5, help="how many of the largest scores to print (default 5)")
     parser.add_argument("--format", choices=("text", "json"), default="text")
@@ -44,7 +46,8 @@ def run(options: argparse.Namespace) -> int:
     for name in files:
         if name not in wanted:
             raise Refusal("NS710", f"there is no input `{name}`", helps=suggestion(name, wanted), status=2)
-    given = {name: read_array(file, wanted[name], options.normalize) for name, file in files.items()}
+    types = {name: kind.dtype for name, kind in session.signature.inputs.items()}
+    given = {name: read_array(file, wanted[name], options.normalize, types[name]) for name, file in files.items()}
     results = session(**given)
     if options.output:
         write_arrays(options.output, results)
@@ -57,6 +60,9 @@ def _session(options: argparse.Namespace) -> "Session":
     from netspec.runtime.session import Session
 
     if options.spec.endswith(".onnx"):
+        if options.with_normalization:
+            helps = ("write it so: netspec build --weights … --with-normalization",)
+            raise Refusal("NS015", "an .onnx file carries its normalization in itself, or not at all", helps=helps, status=2)
         return Session(options.spec, provider=options.provider)
     from netspec.backends.onnx import model_bytes
     from netspec.backends.weight_files import weights_of
@@ -66,7 +72,8 @@ def _session(options: argparse.Namespace) -> "Session":
     if not options.weights:
         print("no --weights: these are the initial ones", file=sys.stderr)
     weights = weights_of(done.graph, options.seed, options.weights, options.strip)
-    return Session(model_bytes(done.graph, weights), provider=options.provider, graph=done.graph)
+    graph = normalized(done.graph, facts_asked(options))
+    return Session(model_bytes(graph, weights), provider=options.provider, graph=graph)
 
 
 def _show(results: dict[str, Any], options: argparse.Namespace) -> None:

@@ -5,8 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Callable
 
+from netspec.cli.normalized import facts_asked, normalization_argument, normalized
 from netspec.cli.output import compiled, spec_arguments
+
+if TYPE_CHECKING:
+    from netspec.backends.normalization import Facts
+    from netspec.graph import Graph
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cases", dest="count", type=int, default=3, help="how many input sizes (default 3)")
     parser.add_argument("--opset", type=int, default=21)
     parser.add_argument("--weights", metavar="FILE", help="compare on these weights instead of made ones")
+    normalization_argument(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text")
 
 
@@ -30,10 +37,21 @@ def run(options: argparse.Namespace) -> int:
         from netspec.backends.weight_files import weights_of
 
         weights = weights_of(done.graph, options.seed, options.weights).array
-    verdict = verify(done.graph, options.seed, count=options.count, opset=options.opset, weights=weights)
+    facts = facts_asked(options)
+    draw = _raw(done.graph, facts) if facts is not None else None
+    graph = normalized(done.graph, facts)
+    verdict = verify(graph, options.seed, count=options.count, opset=options.opset, weights=weights, draw=draw)
     if options.format == "json":
         facts = {"ok": verdict.ok, "nodes": verdict.nodes, "cases": verdict.cases, "differences": [asdict(d) for d in verdict.differences]}
         print(json.dumps(facts, indent=2, default=str))
     else:
         print(verdict)
     return 0 if verdict.ok else 1
+
+
+def _raw(graph: "Graph", facts: "Facts") -> "Callable[[dict[str, int], str, int], dict[str, Any]]":
+    """What makes inputs as the data have them, of the usual ones for the plain network."""
+    from netspec.backends.normalization import raw_arrays
+    from netspec.runtime.cases import inputs
+
+    return lambda sizes, character, seed: raw_arrays(facts, inputs(graph, sizes, character, seed))
