@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Mapping
 
@@ -22,10 +23,16 @@ if TYPE_CHECKING:
     from netspec.backends.diagram.drawing.finish import Theme
     from netspec.backends.diagram.picture import Diagram, Style
     from netspec.graph import Graph
+    from netspec.recipe.section import Section
     from netspec.report import Page
     from netspec.runtime.data_initial import DataInitial
     from netspec.runtime.session import Session
     from netspec.runtime.verify import Verdict
+    from netspec.training.loop.events import Event
+    from netspec.training.loop.job import Data, Outcome
+    from netspec.training.loop.tally import Watch
+    from netspec.training.losses import Objective
+    from netspec.training.schedules import Schedule
 
 
 @record
@@ -261,3 +268,70 @@ class Net:
         from netspec.runtime.verify import verify
 
         return verify(self.graph, seed=seed, **options)
+
+    # -------------------------------------------------------------------------------------------------------- training
+    def train(
+        self, data: "Data", out: str | None = None, *, section: str | None = None, watch: "Watch | None" = None,
+        settings: Mapping[str, Any] | None = None, **options: Any,
+    ) -> "Outcome":  # fmt: skip
+        """Train as the spec's `train` sections say, in order, or as the named one does; the outcome of the last, with `.weights`.
+
+        `data` is a path, or arrays by the names of inputs and targets; files go to the folder `out`, if there is one. `settings` replace
+        those of the sections (`{"epochs": 3, "optimizer.lr": 0.01}`), `watch` is told every event. Options are those of
+        `training.Request`: `val`, `test`, `resume`, `hardware`, `allow_code`, … Raises `Refusal` (NS356, NS80x, NS81x, NS82x).
+
+        >>> import numpy
+        >>> from netspec import loads
+        >>> net = loads("net a { input x: [N, 2]; output y = x -> linear(1); train { loss = mse(y, t); optimizer = sgd(0.1) } }")
+        >>> x = numpy.random.default_rng(0).normal(size=(64, 2)).astype("float32")
+        >>> net.train({"x": x, "t": x.sum(1, keepdims=True)}, settings={"epochs": 40}).metrics["train.loss"] < 1e-3
+        True
+        """
+        from netspec import training
+
+        sections = tuple(training.overridden(one, settings or {}) for one in training.chosen(self.graph, section))
+        for one in sections:
+            training.check_complete(one)
+            training.check_fits(self.graph, one)
+        folder = os.path.dirname(self.compilation.source.path or "")
+        request = training.Request(self.graph, sections, data, out=out, **{"base": folder, **options})
+        logs = training.Logs()
+
+        def tell(event: "Event") -> None:
+            logs(event)
+            if watch is not None:
+                watch(event)
+
+        return training.train(request, tell)
+
+    def optimizer(self, module: "torch.nn.Module", section: str | None = None) -> "torch.optim.Optimizer":
+        """The optimizer of a `train` section (the first, unless named) over the parameters of a module of this network, in groups as the
+        section says; what it freezes no longer asks for gradients. Raises `Refusal`: NS356 without a section, NS820 for a name."""
+        from netspec.training.optimizers import make_optimizer
+
+        return make_optimizer(self.graph, self._section(section), module)
+
+    def loss(self, section: str | None = None) -> "Objective":
+        """The loss of a `train` section: `net.loss()(module(x), target)`; `module = …` besides where weights are penalized.
+
+        >>> import torch
+        >>> from netspec import loads
+        >>> net = loads("net a { input x: [N, 2]; output y = x -> linear(1); train { loss = mse(y, t) } }")
+        >>> float(net.loss()(torch.ones(3, 1), torch.zeros(3, 1)))
+        1.0
+        """
+        from netspec.training.losses import make_objective
+
+        return make_objective(self.graph, self._section(section))
+
+    def schedule(self, optimizer: "torch.optim.Optimizer", section: str | None = None, steps_per_epoch: int = 1) -> "Schedule":
+        """The learning rates of a `train` section over time, as a PyTorch scheduler: `step()` after each epoch, or after each update where
+        an epoch has `steps_per_epoch` of them. Raises `Refusal` (NS353) for a schedule that does not fit the optimizer."""
+        from netspec.training.schedules import make_schedule
+
+        return make_schedule(self._section(section), optimizer, steps_per_epoch)
+
+    def _section(self, name: str | None) -> "Section":
+        from netspec.training.sections import chosen
+
+        return chosen(self.graph, name)[0]
