@@ -25,6 +25,8 @@ COMMANDS: dict[str, str] = {
     "build": "compile to .onnx, .py, .safetensors or .json",
     "run": "run a spec or an .onnx file in onnxruntime",
     "verify": "hold PyTorch and onnxruntime against each other",
+    "train": "run the spec's `train` sections on data: progress, checkpoints, resume, metrics",
+    "sweep": "search the values with which a network trains best: grid, random, Bayesian",
     "diff": "what changed between two networks: layers, shapes, cost, receptive field, checkpoints",
     "explain": "what a diagnostic means, with examples",
     "ops": "the catalogue of operators",
@@ -34,7 +36,10 @@ COMMANDS: dict[str, str] = {
 
 
 #: which extra of ours brings a package that is imported on demand
-_EXTRAS = {"torch": "torch", "PIL": "images", "h5py": "hdf5", "matplotlib": "plot", "fontTools": "pdf", "fontpkg_arimo": "pdf"}
+_EXTRAS = {
+    "torch": "torch", "PIL": "images", "h5py": "hdf5", "matplotlib": "plot", "fontTools": "pdf", "fontpkg_arimo": "pdf",
+    "torchmetrics": "train", "kornia": "train", "rich": "train", "tensorboard": "tensorboard", "optuna": "sweep", "pyarrow": "data",
+}  # fmt: skip
 
 
 class Parser(argparse.ArgumentParser):
@@ -58,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BaseException as failure:
         if debug and not isinstance(failure, SystemExit):
             raise
-        return _status(failure)
+        return _status(failure, given[0] if given else "")
 
 
 def _write_what_can_be() -> None:
@@ -97,7 +102,7 @@ def _overview() -> str:
     return "\n".join([*lines, "", "`netspec COMMAND --help` tells more of each."])
 
 
-def _status(failure: BaseException) -> int:
+def _status(failure: BaseException, command: str) -> int:
     """The exit status for a failure, after saying what it was."""
     from netspec.cli.output import complain
 
@@ -114,16 +119,17 @@ def _status(failure: BaseException) -> int:
     if isinstance(failure, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    return _unexpected(failure)
+    return _unexpected(failure, command)
 
 
-def _unexpected(failure: BaseException) -> int:
+def _unexpected(failure: BaseException, command: str) -> int:
     from netspec.cli.output import complain
     from netspec.diagnostics.model import Diagnostic
 
     if isinstance(failure, ModuleNotFoundError) and failure.name and not failure.name.startswith("netspec"):
         package = failure.name.partition(".")[0]
-        helps = (f"pip install 'netspec-lang[{_EXTRAS[package]}]'" if package in _EXTRAS else f"pip install {package}",)
+        extra = command if command in _EXTRAS.values() and package == "torch" else _EXTRAS.get(package)
+        helps = (f"pip install 'netspec-lang[{extra}]'" if extra else f"pip install {package}",)
         complain([Diagnostic("NS016", f"this needs the package `{package}`, which is not installed", helps=helps)])
         return 3
     if isinstance(failure, OSError):
