@@ -9,7 +9,7 @@ With `-o` both are also drawn as one picture: what did not change folded and gre
 dotted with `−`, what changed amber with `~`.
 
 The JSON is {"from", "to", "same", "added", "removed", "nets"}: `added` and `removed` are names of nets, `nets` has for each pair
-{"from", "to", "same", "parameters", "sizes", "ports", "layers", "blocks", "consequences", "checkpoint"}. Changes are
+{"from", "to", "same", "parameters", "sizes", "ports", "layers", "blocks", "consequences", "checkpoint", "training"}. Changes are
 {"kind", "what", "from", "to"}. `layers` has "added" and "removed" ({"label", "op", "call", "shape", "parameters", "line"}),
 "changed" ({"label", "new_label", "kind", "changes"}) and "renamed" ({"from", "to"}); `blocks` the same for whole blocks.
 `consequences` are {"what", "of", "from", "to"}: "parameters", "macs", "activation_bytes", "training_bytes", "receptive_field" of `mask H`,

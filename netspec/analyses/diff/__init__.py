@@ -7,6 +7,7 @@ from netspec.analyses.diff.consequences import consequences
 from netspec.analyses.diff.model import Change, Changed, Checkpoint, Consequence, Difference, Layer, Piece, Renaming, Stored
 from netspec.analyses.diff.pairing import Pairing
 from netspec.analyses.diff.ports import ports_changed, sizes_changed
+from netspec.analyses.diff.training import training_changed
 from netspec.graph import Graph
 
 __all__ = [
@@ -50,4 +51,5 @@ def compare(pair: Pairing, old_name: str = "", new_name: str = "") -> Difference
         renamed=compared.renamed(),
         consequences=consequences(old, new, pair.same.sizes, pair.same.outputs),
         checkpoint=checkpoint(pair.before, pair.after, pair.matching),
+        training=training_changed(old, new),
     )

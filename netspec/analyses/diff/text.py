@@ -23,7 +23,8 @@ Line = tuple[str, str, str]
 def text_of(difference: Difference, colour: bool = False) -> str:
     """The whole text; `colour` paints the signs for a terminal."""
     if difference.same:
-        return f"{show(difference.old)} and {show(difference.new)}: the same network"
+        same = f"{show(difference.old)} and {show(difference.new)}: the same network"
+        return "\n".join([same + ", trained otherwise", *_columns(_training(difference), colour)]) if difference.training else same
     head = [_paint("-", colour, f" {show(difference.old)}"), _paint("+", colour, f" {show(difference.new)}")]
     facts = [list(map(show, part)) for part in (_consequences(difference.consequences), _checkpoint(difference.checkpoint))]
     return "\n\n".join("\n".join(part) for part in (head, _columns(_edits(difference), colour), *facts) if part)
@@ -54,7 +55,11 @@ def _edits(d: Difference) -> list[Line]:
     others = sum(not r.stores for r in d.renamed)
     if others:
         lines.append((">", _count(others, "layer") + " without weights", "under another label"))
-    return lines
+    return lines + _training(d)
+
+
+def _training(d: Difference) -> list[Line]:
+    return [_plain(change) for change in d.training]
 
 
 def _plain(change: Change) -> Line:
