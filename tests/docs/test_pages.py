@@ -7,6 +7,7 @@ end with status 0. A line under a command must be among the lines that it prints
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
 import shutil
 from collections.abc import Callable, Iterator
@@ -79,6 +80,11 @@ def test_specs_compile(case: Case, tmp_path: Path) -> None:
     run_case(case, tmp_path)
 
 
+def digits() -> dict[str, np.ndarray]:
+    """What `python examples/training/data.py digits` writes, and the pages' sessions train on."""
+    return runpy.run_path(str(ROOT / "examples" / "training" / "data.py"))["digits"]()
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a command did."""
@@ -96,6 +102,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     for name, text in FILES.items():
         Path(name).write_text(text, encoding="utf-8")
     shutil.copy(ROOT / "examples" / "cat.jpg", "photo.jpg")
+    np.savez("digits.npz", **digits())
     np.save("digits.npy", np.random.default_rng(0).normal(size=(8, 1, 32, 32)).astype(np.float32))
 
     def call(line: str) -> Outcome:

@@ -164,3 +164,36 @@ def _number(text: str) -> float:
 def test_every_initializer_is_on_the_page() -> None:
     shown = set(re.findall(r"`(\w+)", " ".join(row[0] for row in table(NUMBERS, "initializers"))))
     assert shown == set(INITIALIZERS)
+
+
+# ------------------------------------------------------------------------------------------------------------- training
+TRAINING = ROOT / "grammar" / "training.md"
+
+
+def _named(part: str) -> set[str]:
+    """The words in code between two marks of the page on training: of a table, those of its first column, without arguments."""
+    inner = TRAINING.read_text(encoding="utf-8").split(f"<!-- {part} -->\n")[1].split(f"<!-- /{part} -->")[0]
+    text = "\n".join(line.split(" | ")[0] for line in inner.splitlines()[2:]) if inner.startswith("|") else inner
+    return {word.partition("(")[0] for word in re.findall(r"`([^`]+)`", text)}
+
+
+def test_the_settings_of_training() -> None:
+    from netspec.elaborate.training import SETTINGS
+
+    assert _named("settings") == set(SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("part", "slots"),
+    [
+        ("losses", ("loss", "penalty")),
+        ("optimizers", ("optimizer",)),
+        ("schedules", ("schedule",)),
+        ("augmentations", ("augmentation",)),
+        ("metrics", ("metric",)),
+    ],
+)
+def test_the_vocabulary_of_training(part: str, slots: tuple[str, ...]) -> None:
+    from netspec import recipe
+
+    assert _named(part) == {name for slot in slots for name in recipe.known()[slot]}
