@@ -103,7 +103,7 @@ def beginning(event: Started) -> str:
     what = (
         f"{counted(event.epochs, 'epoch')} of {counted(event.steps, 'step')}, batch {event.batch}" if event.epochs else "nothing is trained"
     )
-    data = f"{event.examples:,} examples" + (f", {event.validation:,} for validation" if event.validation else "")
+    data = counted(event.examples, "example") + (f", {event.validation:,} for validation" if event.validation else "")
     weights = f"{event.parameters:,} parameters" + (f", {event.trainable:,} trained" if event.trainable != event.parameters else "")
     return f"{event.section or 'train'}{several}: {what}; {data}; {weights}; {where}{again}"
 

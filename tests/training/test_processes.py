@@ -118,6 +118,7 @@ def _ends_soon():
 def test_a_watcher_may_end_a_run_of_several():
     found = runs.run(NET, DATA, {"epochs": 1000}, hardware=TWO, watch=_ends_soon())
     assert (found.reason, found.epoch) == ("pruned", 1)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler  # the launcher's handlers are gone
 
 
 def test_refusals_are_those_of_one_process(capfd):

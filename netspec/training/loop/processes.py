@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import signal
 import threading
 import warnings
 from collections.abc import Iterator
@@ -31,7 +32,17 @@ from netspec.training.loop.tally import Watch
 _PATIENCE = timedelta(minutes=30)
 _ELASTIC = "torch.distributed.elastic"
 #: what logs, in this process, that a child failed, or that somebody wants to stop
-_LOUD = (_ELASTIC, f"{_ELASTIC}.agent.server.api", f"{_ELASTIC}.multiprocessing.api", "torch.distributed.launcher.api")
+_LOUD = (
+    _ELASTIC,
+    f"{_ELASTIC}.agent.server.api",
+    f"{_ELASTIC}.multiprocessing.api",
+    "torch.distributed.launcher.api",
+    "torch.multiprocessing.spawn",
+)
+#: the status of a child that has saved because somebody wanted to stop
+_INTERRUPTED = 130
+#: signals to stop that not every system has
+_OF_UNIX = [getattr(signal, name) for name in ("SIGHUP", "SIGQUIT") if hasattr(signal, name)]
 #: the variable that says from which level on PyTorch's C++ code logs
 _CPP_LEVEL = "TORCH_CPP_LOG_LEVEL"
 
@@ -147,14 +158,27 @@ def _start(request: Request, post: "_Post", work: Work) -> None:
         local_addr=None if several else "127.0.0.1",
     )  # fmt: skip
     try:
-        with _quiet():
+        with _quiet(), _signals_as_before():
             elastic_launch(config, _child)(pickle.dumps((request, work)), post.address, post.key)
     except ChildFailedError as failed:
-        if post.refusal is None:
+        if post.refusal is None and post.result is None:
             rank, failure = failed.get_first_failure()
             post.refusal = Refusal("NS813", f"process {rank} of the run ended with status {failure.exitcode}", notes=_last_words(failure))
     except SignalException:
         pass  # the children were told, too: they have saved, and said so
+
+
+@contextmanager
+def _signals_as_before() -> Iterator[None]:
+    """Give this process its own signal handlers back: the launcher leaves those that it has put in their place."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, *_OF_UNIX)}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in handlers.items():
+                if handler is not None:  # one that Python did not put there cannot be put back
+                    signal.signal(number, handler)
 
 
 @contextmanager
@@ -252,8 +276,13 @@ def _child(packed: bytes, address: Any, key: bytes) -> None:
             result = work(request, place, _told_over(connection))
             if place.first:
                 connection.send(("done", pickle.dumps(result)))  # not by the connection's own pickling, which shares memory of tensors
+            interrupted = bool(getattr(result, "interrupted", False))
+            if interrupted:
+                distributed.barrier()  # what the first has to write is written
         finally:
             distributed.destroy_process_group()
+        if interrupted:
+            os._exit(_INTERRUPTED)  # the launcher, told to stop, takes no result, for which a child that returns would wait
     except BaseException as error:
         connection.send(("failed", _passable(error)))
         raise SystemExit(1) from None
