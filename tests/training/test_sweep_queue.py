@@ -104,3 +104,23 @@ def test_a_trial_that_is_being_taken_is_left_alone(tmp_path: Path) -> None:
     identity = one.storage.get_trial_id_from_study_id_trial_number(one.storage.get_study_id_from_name("a"), 0)
     assert one.storage.set_trial_state_values(identity, optuna.trial.TrialState.RUNNING)
     assert one.claim() is None  # who has taken it has not yet said where its files are
+
+
+def test_a_database_that_another_process_is_making_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two commands that are started at once find tables half made by one another."""
+    from netspec.training.sweep import storage
+
+    tried, plain = [], storage._database
+
+    class IntegrityError(Exception):
+        """As SQLAlchemy's."""
+
+    def busy(url: str) -> object:
+        tried.append(url)
+        if len(tried) < 3:
+            raise IntegrityError("UNIQUE constraint failed")
+        return plain(url)
+
+    monkeypatch.setattr(storage, "_database", busy)
+    monkeypatch.setattr(storage, "_PAUSES", (0.0, 0.0, 0.0))
+    assert storage.open_storage(f"sqlite:///{tmp_path}/s.db") is not None and len(tried) == 3

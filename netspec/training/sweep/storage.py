@@ -6,9 +6,10 @@ A path is a journal: a file to which every process appends, under a lock of Optu
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping
 
 from netspec.diagnostics.model import Refusal
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 FACTS = "netspec"
 #: seconds after which the lock of a journal is taken from a process that died while it wrote
 _GRACE = 10
+#: seconds between attempts to open a database
+_PAUSES = (0.2, 0.5, 1.0)
 
 
 @contextmanager
@@ -41,7 +44,7 @@ def silence() -> Iterator[None]:
 def open_storage(where: str) -> "BaseStorage":
     """The storage at a path or URL; made where there is none. Raises `Refusal` (NS835) where it cannot be opened or read."""
     try:
-        return _database(where) if "://" in where else _journal(where)
+        return _patiently(_database, where) if "://" in where else _journal(where)
     except ImportError as error:
         name = error.name or "a driver"
         raise Refusal("NS835", f"the storage {where} needs the package `{name}`", helps=(f"pip install {name}",), status=2) from None
@@ -51,6 +54,18 @@ def open_storage(where: str) -> "BaseStorage":
         reason = str(getattr(error, "orig", None) or getattr(error, "strerror", None) or error).splitlines()[0]
         helps = ("a path such as `trials.journal`, or a URL such as `sqlite:///trials.db`",)
         raise Refusal("NS835", f"the storage {where} cannot be opened: {reason}", helps=helps, status=2) from None
+
+
+def _patiently(open_: "Callable[[str], BaseStorage]", where: str) -> "BaseStorage":
+    """Open a database that another process may be making at the same time: then what it has made by now is in our way, until it is done."""
+    for pause in _PAUSES:
+        try:
+            return open_(where)
+        except Exception as error:
+            if type(error).__name__ not in ("IntegrityError", "OperationalError", "StorageInternalError"):
+                raise
+            time.sleep(pause)
+    return open_(where)
 
 
 def _is_of_storages(error: Exception) -> bool:
