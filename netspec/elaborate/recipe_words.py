@@ -12,7 +12,7 @@ from netspec.elaborate.context import Failed
 from netspec.elaborate.environment import MISSING, Environment
 from netspec.elaborate.initial import Initialization
 from netspec.elaborate.values import Tensor, Tensors, describe
-from netspec.elaborate.wording import in_words, literals
+from netspec.elaborate.wording import in_words, literals, spell
 from netspec.op import Reject
 from netspec.recipe.entry import Entry, Measure
 from netspec.source import Place
@@ -73,13 +73,9 @@ class RecipeWords(Initialization):
 
     def _word(self, e: tree.Expr, env: Environment) -> Any:
         """An argument's value; names that nothing in the spec is called are words (`max`, `val.loss`)."""
-        root = e
-        while isinstance(root, tree.Attribute):
-            root = root.value
-        if isinstance(root, tree.Name):
-            bound = env.find(root.id)
-            if bound is MISSING or isinstance(root, tree.Name) and root is not e:
-                return e.place.text.replace(" ", "")
+        root = root_of(e)
+        if isinstance(root, tree.Name) and (root is not e or env.find(root.id) is MISSING):
+            return e.place.text.replace(" ", "")
         if isinstance(e, (tree.ListExpr, tree.TupleExpr)):
             return tuple(self._word(item, env) for item in e.items)
         value = self.evaluate(e, env)
@@ -116,14 +112,15 @@ class RecipeWords(Initialization):
 def spelled(cls: type[Entry]) -> str:
     """An entry's call in words: `sgd(lr = 0.01, momentum = 0, …)`; of a loss, its tensors first."""
     tensors = list(cls.TENSORS) if issubclass(cls, Measure) else []
-    fields = [n if f.is_required() else f"{n} = {_shown(f.default)}" for n, f in cls.model_fields.items()]
+    fields = [n if f.is_required() else f"{n} = {spell(f.default)}" for n, f in cls.model_fields.items()]
     return f"{cls.NAME}({', '.join(tensors + fields)})"
 
 
-def _shown(value: Any) -> str:
-    if value is None or isinstance(value, bool):
-        return str(value).lower()
-    return f"[{', '.join(map(_shown, value))}]" if isinstance(value, tuple) else str(value)
+def root_of(e: tree.Expr) -> tree.Expr:
+    """What dots are behind: `val` of `val.loss`; an expression without dots itself."""
+    while isinstance(e, tree.Attribute):
+        e = e.value
+    return e
 
 
 def _listed(slot: str) -> str:

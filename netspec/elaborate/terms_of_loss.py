@@ -10,7 +10,7 @@ from netspec.elaborate.arithmetic import is_number
 from netspec.elaborate.build import origin
 from netspec.elaborate.context import Failed
 from netspec.elaborate.environment import MISSING, Environment
-from netspec.elaborate.recipe_words import RecipeWords, spelled
+from netspec.elaborate.recipe_words import RecipeWords, root_of, spelled
 from netspec.elaborate.values import Definition, Tensor, describe
 from netspec.graph import Graph
 from netspec.op import Reject
@@ -149,9 +149,7 @@ class LossTerms(RecipeWords):
     def _may_be_tensor(self, e: tree.Expr, slot: str, env: Environment) -> bool:
         if slot == "penalty":
             return True
-        root = e
-        while isinstance(root, tree.Attribute):
-            root = root.value
+        root = root_of(e)
         return isinstance(root, tree.Name) and not _is_value(env.find(root.id))
 
     def _reference(self, e: tree.Expr, env: Environment, of_weights: bool = False) -> Reference:

@@ -23,7 +23,6 @@ from netspec.elaborate.terms_of_loss import LossTerms
 from netspec.elaborate.values import describe
 from netspec.graph import Graph
 from netspec.op import Reject
-from netspec.recipe.entry import Entry
 from netspec.recipe.section import Section
 from netspec.selection import selected
 from netspec.source import Place, Source
@@ -226,6 +225,3 @@ def _is_entry(e: tree.Expr, slot: str, env: Environment) -> bool:
 
 def _frozen(value: Any) -> Any:
     return tuple(_frozen(item) for item in value) if isinstance(value, (list, tuple)) else value
-
-
-__all__ = ["SETTINGS", "Entry", "Training"]
