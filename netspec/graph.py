@@ -19,6 +19,16 @@ from netspec.sizes.solve import Condition
 from netspec.sizes.tensor import TensorType
 
 
+def fresh(name: str, taken: set[str], mark: str = ":") -> str:
+    """`name`, or with a number behind a mark where something is called so; it is taken from then on."""
+    chosen, count = name, 1
+    while chosen in taken:
+        count += 1
+        chosen = f"{name}{mark}{count}"
+    taken.add(chosen)
+    return chosen
+
+
 def _read_size(value: Any) -> Size:
     if isinstance(value, Dim) or (isinstance(value, int) and not isinstance(value, bool)):
         return value

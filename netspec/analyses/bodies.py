@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from netspec.graph import Frame, Graph, Node, Port, Scope, Value
+from netspec.graph import Frame, Graph, Node, Port, Scope, Value, fresh
 from netspec.record import record
 
 
@@ -110,12 +110,7 @@ class _Splice:
 
     def _name(self, name: str) -> str:
         """The name, or with a number where a body runs again."""
-        chosen, count = name, 1
-        while chosen in self._names:
-            count += 1
-            chosen = f"{name}:{count}"
-        self._names.add(chosen)
-        return chosen
+        return fresh(name, self._names)
 
     def _scope(self, scope: Scope, body: Graph, around: int) -> int:
         if scope.path not in self._scope_of:

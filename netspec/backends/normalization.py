@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 from netspec.backends.weight_files.safetensors import read_metadata
 from netspec.diagnostics.model import Refusal
-from netspec.graph import Graph, Node, Port, Value
+from netspec.graph import Graph, Node, Port, Value, fresh
 from netspec.op import Operator
 from netspec.ops import arithmetic as operators
 from netspec.ops.arithmetic import Add, Div, Mul, Sub
@@ -294,9 +294,4 @@ class _Front:
 
     def _unique(self, name: str) -> str:
         """`name`, or with a number where something is called so."""
-        chosen, count = name, 1
-        while chosen in self.taken:
-            count += 1
-            chosen = f"{name}_{count}"
-        self.taken.add(chosen)
-        return chosen
+        return fresh(name, self.taken, "_")

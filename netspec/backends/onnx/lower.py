@@ -13,7 +13,7 @@ from netspec.backends.onnx.extents import Constants, Extents
 from netspec.backends.onnx.model import NO_ATTRIBUTES, Attributes, OnnxModel, Operation
 from netspec.backends.onnx.scans import Scanned
 from netspec.diagnostics.model import Refusal
-from netspec.graph import Graph, Node
+from netspec.graph import Graph, Node, fresh
 from netspec.op import Reject, Site, Weight
 from netspec.sizes.tensor import TensorType
 from netspec.terms import Const, In, OnnxTerm, Op, Out, Own, SizeScalar, SizeVec
@@ -70,12 +70,7 @@ class _Lowering:
 
     def unique(self, name: str) -> str:
         """`name`, or with a number where a value, weight or port has it already."""
-        chosen, count = name, 1
-        while chosen in self.taken:
-            count += 1
-            chosen = f"{name}:{count}"
-        self.taken.add(chosen)
-        return chosen
+        return fresh(name, self.taken)
 
     def attributes(self, op: Op) -> Attributes:
         """The call's attributes."""
