@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Mapping
+from collections.abc import Collection, Mapping
+from numbers import Integral
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from netspec.collector import paused
 from netspec.diagnostics.model import Refusal, Report, SpecError
@@ -27,12 +30,13 @@ def compile(
     arguments: Mapping[str, Any] | None = None,
     sizes: Mapping[str, int] | None = None,
     limits: Limits = DEFAULT_LIMITS,
+    static: Mapping[str, int] | None = None,
 ) -> Compilation:
     """Compile one net of a source. Never raises on a bad spec: read `.report`.
 
     `net` may be left out where the file has one net that needs no arguments; `arguments` are the net's parameters,
-    `sizes` typical values of open sizes that replace the written ones. Raises `Refusal` (NS014) for a size that the network
-    does not have.
+    `sizes` typical values of open sizes that replace the written ones, `static` those that are numbers from here on.
+    Raises `Refusal`: NS014 for a size that the network does not have, NS015 for one that is no positive whole number.
 
     >>> done = compile(Source("a.net", "net a { input x: [N, 4]; output x -> lineer(2) }"))
     >>> done.graph is None, [(d.code, d.place.line, d.helps[0]) for d in done.report.errors]
@@ -40,22 +44,32 @@ def compile(
     """
     from netspec.syntax.parse import parse
 
+    sizes, static = _plain(sizes), _plain(static)
     report = Report()
     module = parse(source, report, limits)  #                text → tree, holes where it was broken
     name = choose_net(module, net, report)  #                which net is meant
     if name is None:
         return Compilation(source, module, net or "", None, report)
-    return _compile(module, name, dict(arguments or {}), dict(sizes or {}), report, limits)
+    return _compile(module, name, dict(arguments or {}), sizes, report, limits, static)
+
+
+def _plain(sizes: Mapping[str, int] | None) -> dict[str, int]:
+    """The sizes, whole numbers of other libraries (numpy's) as Python's. Raises `Refusal` (NS015) for anything else."""
+    for name, size in (sizes or {}).items():
+        if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
+            raise Refusal("NS015", f"a size is a positive whole number, not {name} = {size!r}", status=2)
+    return {name: int(size) for name, size in (sizes or {}).items()}
 
 
 @paused()
 def _compile(
-    module: tree.Module, name: str, arguments: dict[str, Any], sizes: dict[str, int], report: Report, limits: Limits
+    module: tree.Module, name: str, arguments: dict[str, Any], sizes: dict[str, int], report: Report, limits: Limits,
+    static: Mapping[str, int] = MappingProxyType({}),
 ) -> Compilation:  # fmt: skip
     from netspec.elaborate.expand import expand
 
-    expansion = expand(module, name, arguments, sizes, report, limits)  # names, blocks → one flat graph
-    check_sizes(expansion.graph, sizes, module.source)
+    expansion = expand(module, name, arguments, sizes, report, limits, static)  # names, blocks → one flat graph
+    check_sizes(expansion.graph, {**sizes, **static}, module.source, expansion.fixed)
     expansion.settle(_smallest_field)  #                     what waited for the finished network
     return Compilation(module.source, module, name, expansion.graph if report.ok else None, report, expansion.sources)
 
@@ -135,9 +149,9 @@ def choose_net(module: tree.Module, net: str | None, report: Report) -> str | No
     return None
 
 
-def check_sizes(graph: "Graph | None", sizes: Mapping[str, int], source: Source) -> None:
-    """Raises `Refusal` (NS014) for a size given from outside that the network does not have."""
-    known = [s.name for s in graph.sizes] if graph is not None else list(sizes)
+def check_sizes(graph: "Graph | None", sizes: Mapping[str, int], source: Source, fixed: Collection[str] = ()) -> None:
+    """Raises `Refusal` (NS014) for a size given from outside that the network does not have, nor had (`fixed`)."""
+    known = [*(s.name for s in graph.sizes), *fixed] if graph is not None else list(sizes)
     for name in sizes:
         if name not in known:
             raise Refusal("NS014", f"{source.name} has no open size `{name}`", helps=suggestion(name, known), status=2)
@@ -176,27 +190,32 @@ def diff(old: "Net | str", new: "Net | str") -> "Compared":
 
 
 # -------------------------------------------------------------------------------------------------------- the result
-def load(spec: str, /, *, sizes: Mapping[str, int] | None = None, limits: Limits = DEFAULT_LIMITS, **parameters: Any) -> "Net":
+def load(
+    spec: str, /, *, sizes: Mapping[str, int] | None = None, static: Mapping[str, int] | None = None, limits: Limits = DEFAULT_LIMITS,
+    **parameters: Any,
+) -> "Net":  # fmt: skip
     """Compile a spec: a path, `path.net:net`, or `zoo.family:net`. Raises `SpecError` with all errors, `Refusal` for no file.
 
-    Keyword arguments are the net's parameters; `sizes` replaces typical values of open sizes (`sizes={"H": 512}`).
+    Keyword arguments are the net's parameters; `sizes` replaces typical values of open sizes (`sizes={"H": 512}`); `static` makes them
+    numbers, as if they were written so: the network then takes nothing else.
 
     >>> load("zoo.resnet:resnet18", classes=10).summary().parameters
     11181642
     """
     source, net = open_spec(spec, limits)
-    return Net(_accept(compile(source, net, parameters, sizes, limits)))
+    return Net(_accept(compile(source, net, parameters, sizes, limits, static)))
 
 
 def loads(
-    text: str, net: str | None = None, /, *, sizes: Mapping[str, int] | None = None, limits: Limits = DEFAULT_LIMITS, **parameters: Any
-) -> "Net":
+    text: str, net: str | None = None, /, *, sizes: Mapping[str, int] | None = None, static: Mapping[str, int] | None = None,
+    limits: Limits = DEFAULT_LIMITS, **parameters: Any,
+) -> "Net":  # fmt: skip
     """Compile spec text; `net` names one of several nets. As `load`.
 
     >>> loads("net a(width) { input x: [N, 4]; output y = x -> linear(width) }", width=3).graph.weights[0].shape
     (3, 4)
     """
-    return Net(_accept(compile(decode(text.encode(), "<string>", None, limits), net, parameters, sizes, limits)))
+    return Net(_accept(compile(decode(text.encode(), "<string>", None, limits), net, parameters, sizes, limits, static)))
 
 
 def _accept(done: Compilation) -> Compilation:

@@ -150,12 +150,21 @@ class Requirement(Record):
         return Condition(self.relation, self.left, self.right)
 
 
+class Rename(Record):
+    """What names of a weights file become before they are held against the network's: `module.*` becomes `*`."""
+
+    old: str
+    new: str
+    origin: Origin | None = None
+
+
 class Graph(Record):
     """A whole network. `weights` are in the order of a state dict; `nodes` in the order in which they were written.
 
     `bodies` are the graphs that nodes run inside (`Node.body`). A body stands alone: its sizes are names that the shapes of its
     inputs tell. Its labels and its weights' names are those of the whole network, which has its weights among its own.
-    `training` are the `train` sections, in the order in which they are run.
+    `training` are the `train` sections, in the order in which they are run; `renames` those of the `weights` section, of which the
+    first that fits a name applies (`renaming.Renames`).
     """
 
     format: Literal["netspec.graph"] = "netspec.graph"
@@ -176,6 +185,7 @@ class Graph(Record):
     requirements: tuple[Requirement, ...] = ()
     bodies: tuple["Graph", ...] = ()
     training: tuple[Section, ...] = ()
+    renames: tuple[Rename, ...] = ()
 
     @property
     def typical(self) -> dict[str, int]:

@@ -114,7 +114,8 @@ class RequirementDraft:
 
 class Builder:
     """Collects a network. `sizes` maps open sizes to their typical values, `written` to those that the file has, whatever the
-    caller asked for; `stated` says which the author gave. With an `outer`, what is done at one step of a scan in that network."""
+    caller asked for; `stated` says which the author gave, `fixed` which were made
+    numbers. With an `outer`, what is done at one step of a scan in that network."""
 
     def __init__(self, limits: Limits, outer: Builder | None = None) -> None:
         self.limits = limits
@@ -123,6 +124,7 @@ class Builder:
         self.sizes: dict[str, int] = {}
         self.written: dict[str, int] = {}
         self.stated: set[str] = set()
+        self.fixed: set[str] = set()
         self.types: list[TensorType] = []
         self.value_names: list[str] = []
         self.hints: dict[int, str] = {}

@@ -76,11 +76,13 @@ class Context:
         self.violations: list[Violation] = []
         self.rules: list[InitRequest] = []
         self.trainings: list[tuple[tree.Train, Environment]] = []
+        self.weight_sections: list[tuple[tree.Weights, Environment]] = []
         self.layer_inits: dict[str, Any] = {}
         self.layers: dict[Any, OperatorLayer] = {}
         self.operators: dict[tuple[type[Operator], str], Operator] = {}
         self.endless: set[int] = set()
         self.typical_values: dict[str, int] = {}
+        self.fixed_sizes: dict[str, int] = {}
         self._steps = 0
         self._deadline = time.monotonic() + limits.seconds
 

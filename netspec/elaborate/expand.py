@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Callable, Iterator
+from typing import Any
 
 from netspec import graph as g
 from netspec.diagnostics.model import Report
@@ -17,6 +18,7 @@ from netspec.elaborate.modules import Modules
 from netspec.elaborate.training import Training
 from netspec.elaborate.values import POISON, BlockLayer, Definition, Native, Tensor, Tensors, describe
 from netspec.elaborate.violations import report_violations
+from netspec.elaborate.weight_names import renames_of
 from netspec.limits import Limits
 from netspec.record import draft
 from netspec.sizes.dim import SizeTooLarge
@@ -155,10 +157,15 @@ class Expansion:
     expander: Expander
     sources: dict[str, Source]
 
+    @property
+    def fixed(self) -> set[str]:
+        """The open sizes that became numbers."""
+        return self.expander.builder.fixed
+
     def settle(self, receptive_field: Callable[[g.Graph, int], Any]) -> None:
         """Decide the `expect`s on parameters, cost and receptive field. The cost is the one at the sizes that the file has
-        written: what it says of itself stays true where somebody asks for other sizes."""
-        if self.graph is None:
+        written: what it says of itself stays true where somebody asks for other sizes, and is not asked where sizes became numbers."""
+        if self.graph is None or self.fixed:
             return
         for deferred in self.expander.deferred:
             params, macs = totals(self.graph, deferred.path, self.expander.builder.written)
@@ -193,11 +200,15 @@ def _of_a_step(tensor: Any) -> Any:
 
 
 def expand(
-    module: tree.Module, net: str, arguments: dict[str, Any], sizes: dict[str, int], report: Report, limits: Limits
+    module: tree.Module, net: str, arguments: dict[str, Any], sizes: dict[str, int], report: Report, limits: Limits,
+    static: Mapping[str, int] | None = None,
 ) -> Expansion:  # fmt: skip
-    """One net of a file as a graph. Never raises on a bad spec: errors are in the report, and the graph is then None."""
+    """One net of a file as a graph. Never raises on a bad spec: errors are in the report, and the graph is then None.
+
+    `static` are open sizes that are numbers here, as if they were written so.
+    """
     expander = Expander(report, limits)
-    expander.typical_values = dict(sizes)
+    expander.typical_values, expander.fixed_sizes = dict(sizes), dict(static or {})
     sources = {module.source.name: module.source}
     with _room_to_recurse():
         try:
@@ -216,6 +227,8 @@ def expand(
             graph = finish(expander.builder, layer.name, layer.arguments, module.source) if report.ok else None
             if graph is not None and expander.trainings:
                 graph = graph.model_copy(update={"training": expander.train_sections(graph, expander.lineage(definition), module.source)})
+            if graph is not None and expander.weight_sections:
+                graph = graph.model_copy(update={"renames": renames_of(expander.weight_sections, graph, report)})
             return Expansion(graph if report.ok else None, expander, sources)
         except Failed:
             pass

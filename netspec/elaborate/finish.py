@@ -30,7 +30,7 @@ def finish(builder: Builder, name: str, arguments: tuple[tuple[str, Any], ...], 
         digest=source.digest, sizes=tuple(g.OpenSize.trusted(name=n, typical=t) for n, t in builder.sizes.items()),
         inputs=_ports(builder.inputs), outputs=_ports(builder.outputs), values=_values(builder), nodes=nodes,
         weights=tuple(builder.weights[w] for w in order), scopes=_scopes(builder), frames=_frames(builder),
-        requirements=_requirements(builder), bodies=bodies, training=(),
+        requirements=_requirements(builder), bodies=bodies, training=(), renames=(),
     )  # fmt: skip
 
 

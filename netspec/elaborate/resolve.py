@@ -57,7 +57,7 @@ class _Checker:
 
     def _statements(self, body: Iterable[tree.Stmt], known: set[str]) -> None:
         for statement in body:
-            if isinstance(statement, (tree.Init, tree.Train, tree.Hole)):
+            if isinstance(statement, (tree.Init, tree.Weights, tree.Train, tree.Hole)):
                 continue
             if isinstance(statement, tree.Def):
                 self.definition(statement, known)

@@ -41,6 +41,10 @@ class WrittenShapes(Calls):
             name = dim.size.id
             if not name.isascii():
                 self.fail("NS213", f"the name of an open size is of ASCII letters, digits and `_`, unlike `{name}`", dim.place)
+            if name in self.fixed_sizes:  # a number from here on, as if it were written so
+                self.builder.fixed.add(name)
+                env.names[name] = self.fixed_sizes[name]
+                return self.fixed_sizes[name]
             sizes = self.builder.sizes
             written = self.builder.written
             if dim.typical is not None:

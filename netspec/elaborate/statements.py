@@ -232,6 +232,11 @@ class Statements(WrittenShapes, Expressions):
         if s.net is not None or self.activation is None or self.activation.is_root:
             self.trainings.append((s, env))
 
+    def _weights(self, s: tree.Weights, env: Environment) -> None:
+        """A `weights` section, too. The names in it are those of a file for this network, not for one that has it as a part."""
+        if self.activation is None or self.activation.is_root:
+            self.weight_sections.append((s, env))
+
     def _unreadable(self, s: tree.Hole, env: Environment) -> None:
         """What could not be read has been reported; what it may have bound is poison."""
         env.names.update(dict.fromkeys(s.names, POISON))
@@ -270,5 +275,6 @@ _EXECUTE: dict[type, Callable[[Any, Any, Environment], None]] = {
     tree.Init: Statements._init,
     tree.Def: Statements._def,
     tree.Train: Statements._train,
+    tree.Weights: Statements._weights,
     tree.Hole: Statements._unreadable,
 }

@@ -200,6 +200,18 @@ class Builder:
                 self.report.error("NS101", "a selector has no spaces in it", self.at(token), helps=helps)
         return "".join(token.text for token in c)
 
+    def _on_weights(self, c: list[Any], start: int, end: int) -> tree.Weights:
+        return tree.Weights(self.place(start, end), tuple(item for item in c if isinstance(item, tree.Rename)))
+
+    def _on_rename(self, c: list[Any], start: int, end: int) -> tree.Rename | tree.Hole:
+        word, *names = c
+        if word.text != "rename":
+            helps = ('write `rename "old.*" -> "new.*"`',)
+            self.report.error("NS101", f"`{word.text}` is no word of a `weights` section", self.at(word), helps=helps)
+            return tree.Hole(self.place(start, end))
+        old, new = (unescape(name.text[1:-1], name.start + 1, self.complain) for name in names)
+        return tree.Rename(self.place(start, end), old, new)
+
     def _on_train(self, c: list[Any], start: int, end: int) -> tree.Train | tree.Hole:
         name, net, *items = c
         place = self.place(start, end)

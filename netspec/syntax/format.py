@@ -14,7 +14,7 @@ from netspec.diagnostics.model import Report
 from netspec.limits import DEFAULT_LIMITS, Limits
 from netspec.source import Source
 from netspec.syntax import tree
-from netspec.syntax.document import Part, Suffix, render
+from netspec.syntax.document import SPACE, Group, Indent, Part, Suffix, render
 from netspec.syntax.layout import ARROW, CONDITIONAL, RANGE, Expressions, quoted
 from netspec.syntax.lexer import COMPANION, LEADING
 from netspec.syntax.parse import parse
@@ -167,6 +167,13 @@ class _Formatter:
         for position, argument in enumerate(rule.arguments):
             parts += [", "] * (position > 0) + self.expressions.item(argument)
         self._put(indent, *parts)
+
+    def _weights(self, node: tree.Weights, indent: int) -> None:
+        self._put(indent, "weights")
+        self._braces(indent, node.place.start, node.renames)
+
+    def _rename(self, node: tree.Rename, indent: int) -> None:
+        self._put(indent, f"rename {quoted(node.old)}", Indent([Group([SPACE, f"-> {quoted(node.new)}"])]))
 
     def _selector(self, text: str) -> str:
         """A selector, in quotation marks only where it needs them."""

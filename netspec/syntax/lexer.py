@@ -10,7 +10,9 @@ from typing import NamedTuple
 from netspec.syntax.tables import SIGN, Tables
 
 # The words that begin a statement; everywhere else they are ordinary names.
-LEADING = frozenset("from def block net extern train input output layer init default expect where".split())
+LEADING = frozenset("from def block net extern train input output layer init weights default expect where".split())
+# Of these, the ones that begin a statement only where a brace follows: `weights = …` binds a name.
+BRACED = frozenset(("weights",))
 # Words with a meaning in one statement only, which its first word tells.
 COMPANION = {"import": "FROM", "of": "TRAIN"}
 # A word between the settings of a `train` section only, where it goes on with the line before.
@@ -25,7 +27,7 @@ _BEFORE_STATEMENT = BREAKS | {"", "LBRACE", "RBRACE"}
 _NAMES_FOLLOW = frozenset(("DOT", "AS"))
 _SWALLOWS_LINES = frozenset(("_ARROW", "_ELSE"))
 _TABLE = "TABLE"  # stands in for the first token of a table in a `train` section
-_NO_STATEMENTS = frozenset(("INIT", "TRAIN", _TABLE))  # inside their braces no line begins with a word
+_NO_STATEMENTS = frozenset(("INIT", "TRAIN", "WEIGHTS", _TABLE))  # inside their braces no line begins with a word
 
 
 class Token(NamedTuple):
@@ -68,14 +70,15 @@ def layout(tokens: list[Token], words: dict[str, str], nesting: int, inside: boo
     open_brackets: list[str] = []  # the closers that are waited for
     heads: list[str] = []  # the first token of each statement whose braces are open
     head, previous = "", "LPAR" if inside else ""
-    for token in tokens:
+    for place, token in enumerate(tokens):
         kind = token.kind
         if kind == "_NEWLINE" and open_brackets and open_brackets[-1] != "RBRACE":
             continue
         begins = previous in _BEFORE_STATEMENT
         if kind == "NAME":
             if token.text in words:
-                token = _word(token, words[token.text], begins, previous, head, heads)
+                leads = begins and (token.text not in BRACED or _opens(tokens, place + 1))
+                token = _word(token, words[token.text], leads, previous, head, heads)
                 kind = token.kind
             elif token.text == THEN and heads and heads[-1] == "TRAIN" and previous not in _NAMES_FOLLOW:
                 token, begins = Token("_THEN", token.text, token.start, token.end), False
@@ -100,6 +103,10 @@ def layout(tokens: list[Token], words: dict[str, str], nesting: int, inside: boo
         out.append(token)
         previous = kind
     return out, not open_brackets
+
+
+def _opens(tokens: list[Token], place: int) -> bool:
+    return place < len(tokens) and tokens[place].kind == "LBRACE"
 
 
 def _word(token: Token, kind: str, begins: bool, previous: str, head: str, heads: list[str]) -> Token:

@@ -1,8 +1,8 @@
 """The LALR machine: a stack of states, driven by tables, that goes on after an error.
 
-An error costs one statement; in a `train` section one setting, in a table there one row. What of it is on the stack is
-taken off, the rest of its tokens is skipped, and a hole takes its place. Where a statement has braces that hold statements,
-their inside is parsed all the same, for the errors in it.
+An error costs one statement; in a `train` section one setting, in a table there one row, in a `weights` section one renaming.
+What of it is on the stack is taken off, the rest of its tokens is skipped, and a hole takes its place. Where a statement has
+braces that hold statements, their inside is parsed all the same, for the errors in it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any, Protocol
 from netspec.syntax.lexer import BREAKS, OPENERS, Token, partners
 from netspec.syntax.tables import Rule, Tables
 
-_CLOSED = frozenset(("EXTERN", "INIT", "TRAIN"))  # their braces hold no statements
-STATEMENT, ITEM, ROW = _PARTS = ("statement", "item", "row")  # the parts that a hole can stand for
+_CLOSED = frozenset(("EXTERN", "INIT", "TRAIN", "WEIGHTS"))  # their braces hold no statements
+STATEMENT, ITEM, ROW, RENAMING = _PARTS = ("statement", "item", "row", "renaming")  # the parts that a hole can stand for
 _HEADER = ("IF", "TRUE")  # stands in for a broken header, so that the braces after it can be read
 
 # What `_climb` found out; there are no more keys than the grammar has states and terminals.
@@ -25,7 +25,7 @@ class Recovery(Protocol):
     """What the machine asks of its owner when a token does not fit."""
 
     def report(self, tokens: list[Token], first: int, at: int, end: int, part: str, accepts: Callable[[str], bool]) -> None:
-        """`tokens[at]` does not fit in the statement `tokens[first:end]`, or the "item" or "row" of a `train` section."""
+        """`tokens[at]` does not fit in the statement `tokens[first:end]`, or the "item", "row" or "renaming" of a section."""
 
     def hole(self, tokens: list[Token], first: int, end: int, part: str, brace: bool) -> Token:
         """A HOLE token for that part. With `brace`, the `if` that will begin at `tokens[end]` is to become the hole."""

@@ -19,7 +19,7 @@ from netspec.syntax.lexer import BREAKS, LEADING, Token
 class Situation:
     """`tokens[at]` does not fit in the statement `tokens[first:end]`; `accepts(kind)` says which kind would.
 
-    `part` is "statement", or in a `train` section "item" (a setting or a table) or "row" (of a table).
+    `part` is "statement", in a `train` section "item" (a setting or a table) or "row" (of a table), in `weights` "renaming".
     """
 
     source: Source
@@ -216,6 +216,17 @@ def _in_training(s: Situation) -> Finding | None:
     return None
 
 
+def _in_weights(s: Situation) -> Finding | None:
+    """Mistakes in a `weights` section."""
+    if s.part != "renaming" and not (s.head.kind == "WEIGHTS" and s.accepts("STRING")):
+        return None
+    wanted = next((words for kind, words in (("STRING", "a name in quotes"), ("_ARROW", "`->`")) if s.accepts(kind)), "")
+    if not wanted and s.accepts("_NEWLINE") and not s.at == s.first:
+        return s.finding(f"`{s.token.text}` does not go on with what stands before it", "", "one `rename` a line, or after `;`")
+    example = 'for example `rename "module.*" -> "*"`'
+    return s.finding("a line of `weights` is `rename`, a name, `->`, a name", f"expected {wanted}" * bool(wanted), example, token=_after(s))
+
+
 def _equals_sign(s: Situation) -> Finding | None:
     if s.token.kind == "COMPARE" and s.token.text == "==" and s.accepts("EQUAL"):
         return s.finding("`==` compares", "", "a name is given a value with `=`")
@@ -368,6 +379,7 @@ def _anything(s: Situation) -> Finding:
 
 _EXPERTS = (
     _characters,
+    _in_weights,
     _foreign_operator,
     _foreign_word,
     _number,

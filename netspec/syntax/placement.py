@@ -21,6 +21,7 @@ _WORDS = {
     tree.If: "if",
     tree.Where: "where",
     tree.Init: "init",
+    tree.Weights: "weights",
     tree.Import: "from",
     tree.Block: "block",
     tree.Net: "net",
@@ -64,7 +65,8 @@ class _Settler:
             pending = None
             self._check(statement, where)
             inside = self._inside(statement)
-            out.append(unread(inside) if where != "file" and isinstance(inside, _AT_TOP) else inside)
+            stray = where != "file" and isinstance(inside, _AT_TOP) or where != "net" and isinstance(inside, tree.Weights)
+            out.append(unread(inside) if stray else inside)
         self._lost(pending)
         return tuple(out), doc
 
@@ -84,12 +86,16 @@ class _Settler:
         if where == "file":
             if isinstance(statement, _IN_BODIES):
                 self._misplaced(statement, f"{word} stands in a block or a net, not at the top of a file")
+            elif isinstance(statement, tree.Weights):
+                self._misplaced(statement, "`weights` stands in a net, not at the top of a file")
             elif isinstance(statement, tree.Train) and statement.net is None:
                 self._misplaced(statement, "a `train` section outside of a net says which net it is for", "write `train name of net { … }`")
         elif isinstance(statement, _AT_TOP):
             self._misplaced(statement, f"{word} stands at the top of a file, not inside braces", "is a `}` missing before it?")
         elif where != "net" and isinstance(statement, tree.Train):
             self._misplaced(statement, "`train` stands in a net, or at the top of a file")
+        elif where != "net" and isinstance(statement, tree.Weights):
+            self._misplaced(statement, "`weights` stands in a net, not in a block or in the braces of `for` or `if`")
         elif where == "braces" and isinstance(statement, tree.Init):
             self._misplaced(statement, "`init` stands in a block or a net, not in the braces of `for` or `if`")
 

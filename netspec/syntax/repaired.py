@@ -30,7 +30,7 @@ def _read(statement: Any, offsets: list[int]) -> Any:
         return replace(statement, branches=branches)
     if isinstance(statement, tree.Train):
         return replace(statement, items=tuple(_item(item, offsets) for item in statement.items))
-    if isinstance(statement, (tree.Init, tree.Extern, tree.Hole)):
+    if isinstance(statement, (tree.Init, tree.Weights, tree.Extern, tree.Hole)):
         return statement
     return unread(statement)
 

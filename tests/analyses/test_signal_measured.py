@@ -117,6 +117,8 @@ IMAGES = {
                 "[N, 64, H = 24, W = 24]"),
     "other padding": ("output y = x -> conv(128, 3, padding = 1, padding_mode = reflect) -> relu -> pad(1) -> conv(128, 3) -> crop(2)",
                       "[N, 64, H = 12, W = 12]"),
+    "mirrored": ("output y = x -> conv(128, 3, padding = 1) -> pad((3, (2, 1)), mode = reflect) -> conv(128, 3, padding = 1)\n"
+                 "-> pad(1, mode = circular) -> conv(64, 3) -> pad((0, (2, 0)), mode = replicate)", "[N, 64, H = 8, W = 7]"),
     "grouped": ("output y = x -> conv(128, 3, padding = 1, groups = 8) -> relu -> conv(256, 1) -> relu", "[N, 128, H = 10, W = 10]"),
     "transposed": ("output y = x -> conv_transpose(128, 4, stride = 2, padding = 1) -> relu -> conv_transpose(64, 2, stride = 2) -> relu",
                    "[N, 128, H = 6, W = 6]"),

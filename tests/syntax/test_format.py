@@ -82,7 +82,7 @@ def test_broken_text_is_not_formatted() -> None:
 
 
 # ------------------------------------------------------------------------------------------------ generated text
-_NAMES = st.sampled_from(["a", "b", "conv", "input", "layer", "train", "x1"])
+_NAMES = st.sampled_from(["a", "b", "conv", "input", "layer", "train", "weights", "x1"])
 _ATOMS = st.one_of(_NAMES, st.sampled_from(["1", "0.5", "1e-4", '"s"', "true", "none", "[]"]))
 _GAP = st.sampled_from(["", " ", "  "])
 _BREAK = st.sampled_from(["", " ", "\n", " # note\n", "\n# own\n"])

@@ -46,7 +46,7 @@ def test_number_of_errors_is_bounded() -> None:
 
 
 HOSTILE = [*"\"'#\n ()[]{}-.\\1a!=\0", '"""', "\r\n", "\n#", "\n ->", "->", "..", '"a\\', "x=(\n", "else", "\nelse", "{}", "if a {", "net "]
-HOSTILE += ["init {", "train {", 'a as "{']
+HOSTILE += ["init {", "train {", "weights {", 'a as "{']
 
 
 @pytest.mark.parametrize("piece", HOSTILE)

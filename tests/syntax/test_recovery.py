@@ -103,12 +103,14 @@ def test_placement() -> None:
     assert errors("input x\n") == ["NS107 1:1"]
     assert errors("train { }\n") == ["NS107 1:1"]
     assert errors("net a {\n if b { init { } }\n output x }\n") == ["NS107 2:9"]
+    assert errors("weights { }\nblock a {\n weights { }\n output x }\n") == ["NS107 1:1", "NS107 3:2"]
+    assert errors("net a {\n if b { weights { } }\n output x }\n") == ["NS107 2:9"]
     assert errors('def f = 1\n"""lost"""\nblock b { input x; output x }\n') == ["NS107 2:1"]
 
 
 def test_mutated_text_is_read_without_exception() -> None:
     generator = random.Random(7)
-    pieces = [*'()[]{}"\n=,\0# \\é', '"""', "->", "..", "if", "else", "net", "1e", "as", "init {", "train {", "then"]
+    pieces = [*'()[]{}"\n=,\0# \\é', '"""', "->", "..", "if", "else", "net", "1e", "as", "init {", "train {", "then", "weights {"]
     for _ in range(300):
         text = RESNET
         for _ in range(generator.randrange(1, 6)):

@@ -8,6 +8,7 @@ from netspec.analyses.diff.model import Change, Changed, Checkpoint, Consequence
 from netspec.analyses.diff.pairing import Pairing
 from netspec.analyses.diff.ports import ports_changed, sizes_changed
 from netspec.analyses.diff.training import training_changed
+from netspec.analyses.diff.weight_names import weight_names_changed
 from netspec.graph import Graph
 
 __all__ = [
@@ -52,4 +53,5 @@ def compare(pair: Pairing, old_name: str = "", new_name: str = "") -> Difference
         consequences=consequences(old, new, pair.same.sizes, pair.same.outputs),
         checkpoint=checkpoint(pair.before, pair.after, pair.matching),
         training=training_changed(old, new),
+        weight_names=weight_names_changed(old, new),
     )

@@ -12,8 +12,8 @@ from netspec.record import record
 class Change:
     """One thing that changed, in the language's words; None where it is on one side only.
 
-    `kind` is `operator`, `argument`, `input`, `initializer`, `trainable`, `training` (what somebody changed), `output` or `weight` (the
-    shape that follows from it); of a net also `size`. `what` names it: `kernel`, `0`, `weight`.
+    `kind` is `operator`, `argument`, `input`, `initializer`, `trainable`, `training`, `weights` (what somebody changed), `output` or
+    `weight` (the shape that follows from it); of a net also `size`. `what` names it: `kernel`, `0`, `weight`.
     """
 
     kind: str
@@ -170,12 +170,14 @@ class Difference:
     consequences: tuple[Consequence, ...]
     checkpoint: Checkpoint
     training: tuple[Change, ...]
+    weight_names: tuple[Change, ...]
 
     @property
     def same(self) -> bool:
         """Whether the two are the same network: layers, labels, wiring, shapes, initializers, and what they ask of sizes.
 
-        A parameter of the net or of a block that changes nothing in the network does not count, nor does how it is trained.
+        A parameter of the net or of a block that changes nothing in the network does not count, nor does how it is trained, or what a
+        weights file calls its tensors.
         """
         parts = (self.sizes, self.ports, self.added, self.removed, self.changed, self.renamed)
         return not any(parts) and self.checkpoint.whole and all(c.same for c in self.consequences)
@@ -206,6 +208,7 @@ class Difference:
             "consequences": [{"what": c.what, "of": c.of, "from": c.old, "to": c.new} for c in self.consequences],
             "checkpoint": self.checkpoint.data(),
             "training": [c.data() for c in self.training],
+            "weights": [c.data() for c in self.weight_names],
         }
 
     def json(self) -> str:

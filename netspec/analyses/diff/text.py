@@ -24,7 +24,8 @@ def text_of(difference: Difference, colour: bool = False) -> str:
     """The whole text; `colour` paints the signs for a terminal."""
     if difference.same:
         same = f"{show(difference.old)} and {show(difference.new)}: the same network"
-        return "\n".join([same + ", trained otherwise", *_columns(_training(difference), colour)]) if difference.training else same
+        otherwise = [f", {how} otherwise" for how, changes in _beside(difference).items() if changes]
+        return "\n".join([same + "".join(otherwise), *_columns(_training(difference), colour)])
     head = [_paint("-", colour, f" {show(difference.old)}"), _paint("+", colour, f" {show(difference.new)}")]
     facts = [list(map(show, part)) for part in (_consequences(difference.consequences), _checkpoint(difference.checkpoint))]
     return "\n\n".join("\n".join(part) for part in (head, _columns(_edits(difference), colour), *facts) if part)
@@ -59,7 +60,12 @@ def _edits(d: Difference) -> list[Line]:
 
 
 def _training(d: Difference) -> list[Line]:
-    return [_plain(change) for change in d.training]
+    return [_plain(change) for changes in _beside(d).values() for change in changes]
+
+
+def _beside(d: Difference) -> dict[str, tuple[Change, ...]]:
+    """What is different beside the network itself."""
+    return {"trained": d.training, "its weights named": d.weight_names}
 
 
 def _plain(change: Change) -> Line:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from netspec import reach as r
@@ -70,10 +71,19 @@ def _piece(place: Place) -> Effect:
     return _moved(place, place.unit())
 
 
+#: Which of n positions is seen where a border looks back inside: position i, which may lie outside.
+_INSIDE: Mapping[str, Callable[[int, int], int]] = {
+    "reflect": lambda i, n: n - 1 - abs(n - 1 - abs(i)),
+    "replicate": lambda i, n: min(max(i, 0), n - 1),
+    "circular": lambda i, n: i % n,
+}
+
+
 def _border(place: Place) -> Effect:
     """Zeros (or a value) around, or a border cut away: a share of the output is the input. What looks back inside is a copy."""
     x, shape, after = place.x, place.before, place.after
-    filled = getattr(place.op, "mode", "zeros") in ("zeros", "constant")
+    mode = getattr(place.op, "mode", "zeros")
+    filled = mode in ("zeros", "constant")
     share, used, strength = 1.0, 1.0, 1.0
     rows: list[tuple[float, ...] | None] = []
     looks: list[r.AxisReach] = []
@@ -87,6 +97,10 @@ def _border(place: Place) -> Effect:
             share *= len(inside) / m
         if row and moved and inside:  # what is cut away may be weaker than what stays
             strength *= sum(row[o + offset] for o in inside) / len(inside)
+        if row and not filled:
+            inner, row = row, tuple(row[_INSIDE[mode](o + offset, n)] for o in range(m))
+            strength *= sum(row) / m
+            row = _placed(0, m, m, row) if row != inner else inner
         if axis < 2 or not filled:
             used *= (len(inside) if filled else m) / n
         if axis >= 2:
