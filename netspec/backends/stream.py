@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from threading import Lock, Thread
@@ -42,12 +43,27 @@ _Job = tuple[int, list[Union[bytes, tuple[Piece, Tensor]]]]
 def write_parts(file: BinaryIO, parts: Sequence[Part], weights: Weights, threads: int | None = None) -> None:
     """Write a file that is these parts, one after the other, into one that can seek. (A slot's `start` is for its maker.)"""
     total = sum(map(len, parts))
-    if total:  # make the file that long, for its parts to be written in any order
-        file.seek(total - 1)
-        file.write(b"\0")
+    _make_room(file, total)
     jobs = _jobs(parts, weights)
     count = threads or (min(8, os.cpu_count() or 1) if total >= _WORTH_THREADS else 1)
     _Crew(file, jobs).run(count)
+
+
+def _make_room(file: BinaryIO, total: int) -> None:
+    """Make the file that long, for its parts to be written in any order. Raises OSError where the disk has no room for it: now, and not
+    after minutes of writing."""
+    if total >= _WORTH_THREADS and hasattr(os, "fstatvfs"):
+        try:
+            disk = os.fstatvfs(file.fileno())
+        except (OSError, AttributeError):  # what is no file of the system's
+            disk = None
+        if disk is not None and disk.f_blocks and disk.f_bavail * disk.f_frsize < total:
+            raise OSError(
+                errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: it needs {total:,} bytes, and {disk.f_bavail * disk.f_frsize:,} are free"
+            )
+    if total:
+        file.seek(total - 1)
+        file.write(b"\0")
 
 
 class _Crew:
@@ -64,8 +80,12 @@ class _Crew:
         for other in others:
             other.start()
         self._work()
-        for other in others:
-            other.join()
+        while others:  # none may be left at work on a file that is given up, however often somebody presses Ctrl-C
+            try:
+                others[-1].join()
+                others.pop()
+            except BaseException as error:
+                self.failures.append(error)
         if self.failures:
             raise self.failures[0]
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
 from functools import partial
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -38,6 +39,9 @@ from netspec.initializers.distributions import (
 from netspec.op import Reject
 from netspec.record import record
 
+if TYPE_CHECKING:
+    from netspec.backends.span import Span
+
 #: Elements drawn from one counter range: 4 MiB of float32.
 BLOCK = 1 << 20
 
@@ -56,6 +60,10 @@ class Weights(ABC):
     @abstractmethod
     def pieces(self, tensor: Tensor) -> Iterator[Piece]:
         """The parts of the tensor, in order; each may be made in any thread, at any time."""
+
+    def span(self, tensor: Tensor) -> Span | None:
+        """Where the tensor lies in a file, in its own element type, just as it would be written; None where it lies nowhere so."""
+        return None
 
     def array(self, tensor: Tensor) -> np.ndarray:
         """The whole tensor, in its shape and dtype (bfloat16 as the uint16 of its bits); the caller's own copy."""

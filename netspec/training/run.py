@@ -243,7 +243,7 @@ def _selected(graph: Graph, path: str, file: Any) -> dict[str, np.ndarray]:
         helps = ("a selector is the label of a layer or block, a parameter's name, or an operator",)
         raise Refusal("NS816", f"{', '.join(file.only)} select none of the network's tensors to be read from {path}", helps=helps)
     part = graph.model_copy(update={"weights": tensors})
-    found = match(part, read_entries(path, len(graph.weights) + 10_000), {file.strip: ""} if file.strip else None)
+    found = match(part, read_entries(path, len(graph.weights) + 10_000), file.strip)
     found = replace(found, unexpected=())
     found.require(path)
     return arrays_of(part, _stored(found))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -186,3 +187,69 @@ def test_killed_halfway(tmp_path, how):
     child.wait(10)
     assert path.read_bytes() == b"old"
     assert how == signal.SIGKILL or names(tmp_path) == ["a"]
+
+
+# ---------------------------------------------------------------------------------------------- what is left, and cleared
+def test_a_killed_writer_leaves_nothing_for_good(tmp_path):
+    """Its temporary file is removed by the next writer of that file: not before it is dead, nor one of another file."""
+    path, other = tmp_path / "a", tmp_path / "ab"
+    with writer(path) as first, writer(other) as second:
+        assert len(names(tmp_path)) == 2
+        write_atomic(path, b"new")
+        assert len(names(tmp_path)) == 3  # that of a writer which lives is kept
+        first.kill()
+        first.wait(10)
+        write_atomic(path, b"newer")
+        assert len(names(tmp_path)) == 2 and path.read_bytes() == b"newer"
+        second.kill()
+        second.wait(10)
+    (tmp_path / ".a.0123456789abcdef.old").write_bytes(b"")  # a second name that nobody gave back
+    (tmp_path / ".a.notes.tmp").write_bytes(b"")  # somebody's own
+    (tmp_path / ".a.0000000000000000.tmp").symlink_to("/etc/passwd")
+    write_atomic(other, b"")
+    write_atomic(path, b"newest")
+    assert names(tmp_path) == [".a.0000000000000000.tmp", ".a.notes.tmp", "a", "ab"]
+
+
+@contextmanager
+def writer(path):
+    """A process that is in the middle of writing a file, and never comes to its end."""
+    paths = os.pathsep.join(p for p in sys.path if p)
+    child = subprocess.Popen(
+        [sys.executable, "-c", _ENDLESS, str(path)],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": paths},
+    )  # fmt: skip
+    try:
+        assert child.stdout is not None and child.stdout.readline() == b"half\n"
+        yield child
+    finally:
+        child.kill()
+        child.wait(10)
+
+
+def test_a_file_cleared_before_it_was_locked_is_made_again(tmp_path, monkeypatch):
+    """Between its making and its lock somebody may take it for one that is left."""
+    from netspec import files
+
+    lock, cleared = files._lock, []
+
+    def late(descriptor: int, wait: bool) -> bool:
+        if wait and not cleared:
+            cleared.extend(tmp_path.iterdir())
+            cleared[0].unlink()
+        return lock(descriptor, wait)
+
+    monkeypatch.setattr(files, "_lock", late)
+    write_atomic(tmp_path / "a", b"new")
+    assert cleared and (tmp_path / "a").read_bytes() == b"new" and names(tmp_path) == ["a"]
+
+
+def test_no_locks(tmp_path, monkeypatch):
+    """Where the system has none, files are written all the same, and nothing is cleared."""
+    from netspec import files
+
+    monkeypatch.setattr(files, "fcntl", None)
+    (tmp_path / ".a.0123456789abcdef.tmp").write_bytes(b"")
+    write_together([(tmp_path / n, b"new") for n in "ab"])
+    write_together([(tmp_path / n, b"newer") for n in "ab"])
+    assert names(tmp_path) == [".a.0123456789abcdef.tmp", "a", "b"]

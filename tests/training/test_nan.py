@@ -102,12 +102,17 @@ def test_data_that_are_none_are_told_apart():
     assert (found.kind, found.where) == ("data", "x") and "example 3" in found.notes[0]
 
 
-def test_weights_that_are_none_are_told_apart(tmp_path):
+def test_weights_that_are_none_are_told_apart(tmp_path, monkeypatch):
+    """Those of a file are refused before anything is trained; should others get in, they are not taken for activations."""
+    from netspec.backends.weight_files import stored
     from netspec.training.loop.checkpoint import write_tensors
 
     text = spec("  output y = x -> linear(1) as only\n")
     good = runs.run(text, numbers(), settings={"epochs": 1}).weights
     good["only.bias"][0] = float("nan")
     write_tensors(str(tmp_path / "w.safetensors"), good, {})
+    with pytest.raises(Refusal, match="NS633.*`only.bias` at \\[0\\]"):
+        runs.run(text, numbers(), weights=str(tmp_path / "w.safetensors"))
+    monkeypatch.setattr(stored, "_first_odd", lambda *arguments, **keywords: None)
     found = stopped(text, weights=str(tmp_path / "w.safetensors"))
     assert "`only.bias`, <string>:3, has NaN among its weights" in found.message

@@ -12,6 +12,10 @@ MOST_MEMBERS = 100_000
 MOST_RATIO = 100
 #: Archives that unpack to less are let through: a megabyte of zeros packs into a kilobyte, and harms nobody.
 HARMLESS = 64 << 20
+#: What the table of members has for each, in bytes: names are short.
+_RECORD = 256
+#: The records at the end of an archive: that of the table (its length at 12), and that which leads to the 64-bit one (its length at 40).
+_END, _END_BYTES, _LOCATOR, _END64, _END64_BYTES = b"PK\5\6", 22, b"PK\6\7", b"PK\6\6", 56
 
 
 def inspect(path: str, stored: bool = False) -> list[zipfile.ZipInfo]:
@@ -19,6 +23,9 @@ def inspect(path: str, stored: bool = False) -> list[zipfile.ZipInfo]:
 
     Raises Refusal: NS622 for what is no such archive, NS625 past a bound. OSError where it cannot be opened.
     """
+    directory = _directory_bytes(path)
+    if directory > MOST_MEMBERS * _RECORD:
+        raise too_much(path, f"its table of members has {directory:,} bytes")
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
@@ -41,3 +48,25 @@ def inspect(path: str, stored: bool = False) -> list[zipfile.ZipInfo]:
     if total > HARMLESS and total > MOST_RATIO * size:
         raise too_much(path, f"it unpacks to {total:,} bytes, more than {MOST_RATIO} times its size")
     return members
+
+
+def _directory_bytes(path: str) -> int:
+    """The length of an archive's table of members, by its last record: `zipfile` would read the whole table, however long; 0 without one.
+
+    See the ZIP file format specification (APPNOTE.TXT), 4.3.14 to 4.3.16.
+    """
+    size = os.path.getsize(path)
+    with open(path, "rb") as file:
+        first = max(0, size - _END_BYTES - 0xFFFF)
+        file.seek(first)
+        tail = file.read(size - first)
+        end = tail.rfind(_END)
+        if end < 0 or len(tail) - end < _END_BYTES:
+            return 0
+        directory = int.from_bytes(tail[end + 12 : end + 16], "little")
+        if tail[max(0, end - 20) : end][:4] == _LOCATOR:
+            file.seek(int.from_bytes(tail[end - 12 : end - 4], "little") % (1 << 63))
+            record = file.read(_END64_BYTES)
+            if record[:4] == _END64:
+                directory = max(directory % 0xFFFFFFFF, int.from_bytes(record[40:48], "little"))
+    return directory

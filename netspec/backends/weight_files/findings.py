@@ -6,9 +6,12 @@ import os
 from collections.abc import Iterable, Mapping
 
 from netspec.backends.weight_files import npz
+from netspec.backends.weight_files.differences import Difference
 from netspec.backends.weight_files.entry import Entry, kind
-from netspec.backends.weight_files.match import Match, match, prefix_of
+from netspec.backends.weight_files.match import Match, match
 from netspec.backends.weight_files.safetensors import read_header
+from netspec.backends.weight_files.shards import INDEX, index_of, read_shards
+from netspec.backends.weight_files.suggested import suggested
 from netspec.diagnostics.model import Diagnostic, Mark, Refusal, Severity
 from netspec.diagnostics.nearest import nearest
 from netspec.graph import Graph, Tensor
@@ -21,12 +24,13 @@ _SHOWN, _SPARE, _SOUGHT = 6, 10_000, 2_000
 
 @record
 class Fit:
-    """How a file fits a network: so many of the tensors that it stores, and what there is to say of the others."""
+    """How a file fits a network: so many of the tensors that it stores, what there is to say of the others, and these one by one."""
 
     path: str
     fitting: int
     total: int
     findings: tuple[Diagnostic, ...]
+    differences: tuple[Difference, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.path}: {self.fitting:,} of {self.total:,} tensors fit"
@@ -46,26 +50,29 @@ def fit(graph: Graph, path: str, strip: str = "", sources: Mapping[str, Source] 
     """
     entries, lacking = _headers(path, len(graph.weights) + _SPARE)
     told = [_cut_off(path, lacking)] if lacking else []
-    found = match(graph, entries, {strip: ""} if strip else None)
-    prefix = "" if strip or not found.missing else prefix_of(found.missing, found.unexpected)
-    fitting = len(found.taken) + len(found.filled)
+    found = match(graph, entries, strip)
+    prefix = "" if strip else _prefix(graph, found, entries)
+    fitting, differences = len(found.taken) + len(found.filled), found.differences
     if prefix:
         told.append(_prefixed(path, prefix, found))
-        found = match(graph, entries, {prefix: ""})
+        found = match(graph, entries, prefix)
         fitting = 0
-    told += _Findings(graph, path, found, entries, prefix or strip, sources or {}).all()
-    return Fit(path, fitting, len(graph.weights), tuple(told))
+    told += _Findings(graph, path, found, entries, sources or {}).all()
+    return Fit(path, fitting, len(graph.weights), tuple(told), differences)
 
 
 def _headers(path: str, most: int) -> tuple[dict[str, Entry], int]:
     """The tensors of a file by name, and how many bytes are missing at its end."""
-    suffix = kind(path)
-    if suffix not in (".safetensors", ".npz"):
-        helps = ("known are .safetensors and .npz; `netspec build SPEC --weights W.pt -o W.safetensors` writes one",)
+    path = index_of(path) or path
+    suffix = INDEX if path.lower().endswith(INDEX) else kind(path)
+    if suffix not in (INDEX, ".safetensors", ".npz"):
+        helps = (f"known are .safetensors, *{INDEX} and .npz; `netspec build SPEC --weights W.pt -o W.safetensors` writes one",)
         raise Refusal("NS621", f"{path} has no header that could be read alone", helps=helps, status=2)
     try:
         if not os.path.isfile(path):
             raise Refusal("NS620", f"there is no file {path}", status=2)
+        if suffix == INDEX:
+            return read_shards(path, most)
         return read_header(path, most) if suffix == ".safetensors" else (npz.read_entries(path, most), 0)
     except OSError as error:
         raise Refusal("NS620", f"{path} cannot be read: {error.strerror or error}", status=2) from error
@@ -76,20 +83,27 @@ def _cut_off(path: str, lacking: int) -> Diagnostic:
     return Diagnostic("NS629", message, severity=Severity.WARNING, notes=("its header is whole, and is what is looked at here",))
 
 
+def _prefix(graph: Graph, found: Match, entries: Mapping[str, Entry]) -> str:
+    """The prefix (`module.`) under which a file has most of what is missing; empty if there is none."""
+    lacking = frozenset(found.missing)
+    missing = [tensor for tensor in graph.weights if tensor.name in lacking]
+    strays = {found.called[name]: entries[found.called[name]] for name in found.unexpected}
+    pairs = suggested(missing, strays, [found.called[name] for name in found.taken]) if missing and strays else []
+    return pairs[0][0] if len(pairs) == 1 and not pairs[0][1] else ""
+
+
 def _prefixed(path: str, prefix: str, found: Match) -> Diagnostic:
     message = f"the names in {path} begin with `{prefix}`, so that it lacks {len(found.missing):,} tensors of the network"
-    return Diagnostic("NS626", message, helps=(f"drop it with `--strip {prefix}`",), notes=("all else is said as if it were dropped",))
+    return Diagnostic("NS626", message, helps=found.helps, notes=("all else is said as if it were dropped",))
 
 
 class _Findings:
     """The findings of one file against one network."""
 
-    def __init__(
-        self, graph: Graph, path: str, found: Match, entries: Mapping[str, Entry], strip: str, sources: Mapping[str, Source]
-    ) -> None:
+    def __init__(self, graph: Graph, path: str, found: Match, entries: Mapping[str, Entry], sources: Mapping[str, Source]) -> None:
         self._tensors = {tensor.name: tensor for tensor in graph.weights}
         self._path, self._found, self._sources = path, found, sources
-        self._free = {name: entries.get(name) or entries[strip + name] for name in found.unexpected}
+        self._free = {found.called[name]: entries[found.called[name]] for name in found.unexpected}
 
     def all(self) -> list[Diagnostic]:
         """Missing and reshaped ones by the place that asks for them, in the order of the text; then what is too many."""
@@ -146,7 +160,8 @@ class _Findings:
         count = len(self._free)
         subject = f"{count:,} tensors that the network does not store" if count > 1 else "a tensor that the network does not store"
         notes = _listed(f"`{name}` {entry}" for name, entry in self._free.items())
-        return Diagnostic("NS628", f"{self._path} holds {subject}", severity=Severity.WARNING, notes=notes)
+        helps = tuple(help for help in self._found.helps if "rename" in help)
+        return Diagnostic("NS628", f"{self._path} holds {subject}", severity=Severity.WARNING, notes=notes, helps=helps)
 
 
 def _stores(group: list[Tensor]) -> str:

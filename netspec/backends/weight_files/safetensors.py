@@ -10,23 +10,27 @@ import json
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from functools import partial
 from math import prod
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from netspec.backends.span import Span, stamp
 from netspec.backends.stream import Slot, write_parts
-from netspec.backends.weight_files.entry import Entry, malformed, too_much
+from netspec.backends.weight_files.entry import Entry, at, malformed, too_much
 from netspec.backends.weights import Weights
 from netspec.files import write_all, write_atomic
 from netspec.graph import Tensor
 from netspec.sizes.tensor import DTYPES
 
-#: The largest header that the format allows.
+#: The largest header that the format allows; and of one of so many tensors, the most bytes a tensor and besides, and brackets a tensor and
+#: besides: a table of a few megabytes may stand for a gigabyte of empty lists.
 HEADER_LIMIT = 100_000_000
+_BYTES, _BRACKETS = (1 << 10, 16 << 20), (6, 1 << 10)
 #: How axes and sizes may be written: more is no tensor that anybody stores.
 _MOST_AXES = 64
+#: How many tensors a file may have of which the metadata alone is read.
+_MOST_TENSORS = 200_000
 
 _NAMES = {
     "F64": "float64",
@@ -58,13 +62,14 @@ def read_safetensors(path: str, most: int) -> dict[str, Entry]:
 def read_header(path: str, most: int) -> tuple[dict[str, Entry], int]:
     """As `read_safetensors`, of a file that may be cut off after its header; and how many bytes of data are missing then."""
     with open(path, "rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        status = os.fstat(file.fileno())
+        size, state = status.st_size, stamp(status)
+        if not stat.S_ISREG(status.st_mode):
             raise malformed(path, "it is no regular file")
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > min(size - 8, HEADER_LIMIT):
             raise malformed(path, "its header is longer than the file")
-        header = _parse(path, file.read(length))[0]
+        header = _parse(path, file.read(_bounded(path, length, most)), most)[0]
     if len(header) > most:
         raise too_much(path, f"it has {len(header):,} tensors, more than {most:,}")
     found = {name: _entry(path, name, value) for name, value in header.items()}
@@ -72,8 +77,7 @@ def read_header(path: str, most: int) -> tuple[dict[str, Entry], int]:
     if lacking < 0:
         raise malformed(path, "its tensors do not fill it")
     entries = {
-        name: Entry(dtype, shape, partial(_load, path, 8 + length + start, dtype, shape))
-        for name, (dtype, shape, start, _) in found.items()
+        name: at(dtype, shape, Span(path, 8 + length + start, stop - start, state)) for name, (dtype, shape, start, stop) in found.items()
     }
     return entries, lacking
 
@@ -84,11 +88,19 @@ def read_metadata(path: str) -> dict[str, str]:
         length = int.from_bytes(file.read(8), "little")
         if length > min(os.fstat(file.fileno()).st_size - 8, HEADER_LIMIT):
             raise malformed(path, "its header is longer than the file")
-        return _parse(path, file.read(length))[1]
+        return _parse(path, file.read(length), _MOST_TENSORS)[1]
 
 
-def _parse(path: str, raw: bytes) -> tuple[dict[str, Any], dict[str, str]]:
+def _bounded(path: str, length: int, most: int) -> int:
+    if length > most * _BYTES[0] + _BYTES[1]:
+        raise too_much(path, f"its header has {length:,} bytes, too many for {most:,} tensors")
+    return length
+
+
+def _parse(path: str, raw: bytes, most: int) -> tuple[dict[str, Any], dict[str, str]]:
     """The header's tensors, and its metadata."""
+    if raw.count(b"[") + raw.count(b"{") > most * _BRACKETS[0] + _BRACKETS[1]:
+        raise too_much(path, f"its header has more brackets than {most:,} tensors need")
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         table = dict(pairs)
@@ -138,17 +150,6 @@ def _tile(path: str, found: dict[str, tuple[str, tuple[int, ...], int, int]]) ->
     return end
 
 
-def _load(path: str, offset: int, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
-    """The tensor, mapped from the file. Pages are read when they are looked at."""
-    element = np.dtype("uint16" if dtype == "bfloat16" else dtype).newbyteorder("<")
-    if not prod(shape):
-        return np.empty(shape, element)
-    mapped = np.memmap(path, element, "r", offset, (prod(shape),))
-    if dtype == "bool" and mapped.view("uint8").max() > 1:
-        raise malformed(path, "a truth value is neither 0 nor 1")
-    return mapped.reshape(shape)
-
-
 def write_safetensors(
     path: str | os.PathLike[str], tensors: Sequence[Tensor], weights: Weights, metadata: Mapping[str, str] | None = None
 ) -> None:
@@ -156,10 +157,15 @@ def write_safetensors(
 
     `metadata` are facts to be kept with them, by name. Raises Refusal NS020 where the file cannot be written.
     """
+    head, slots = laid_out(tensors, metadata)
+    write_atomic(path, lambda file: write_parts(file, [head, *slots], weights))
+
+
+def laid_out(tensors: Sequence[Tensor], metadata: Mapping[str, str] | None = None) -> tuple[bytes, list[Slot]]:
+    """The first bytes of a file with these tensors, and behind them the tensors in their order in the file."""
     ordered = sorted(tensors, key=lambda tensor: -DTYPES[tensor.dtype])
     head, places = _head([(tensor.name, tensor.dtype, tensor.shape) for tensor in ordered], metadata or {})
-    slots = [Slot(tensor, start, end - start) for tensor, (start, end) in zip(ordered, places)]
-    write_atomic(path, lambda file: write_parts(file, [head, *slots], weights))
+    return head, [Slot(tensor, len(head) + start, end - start) for tensor, (start, end) in zip(ordered, places)]
 
 
 def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, tuple[str, np.ndarray]], metadata: Mapping[str, str]) -> None:

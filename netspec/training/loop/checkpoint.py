@@ -31,7 +31,7 @@ LAST, BEST, WEIGHTS = "last.safetensors", "best.safetensors", "weights.safetenso
 _KEY, _VERSION = "netspec.training", 1
 _MOST = 10_000_000
 #: what does not change what is trained: where things were written, and what was said about them
-_SILENT = frozenset({"origin", "origins", "doc", "source", "digest", "hint", "search"})
+_SILENT = frozenset({"origin", "origins", "doc", "source", "digest", "hint", "search", "renames"})
 
 
 @record

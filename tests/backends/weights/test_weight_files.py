@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from netspec.backends.archive import read_npz
-from netspec.backends.weight_files import match, read_entries, save_safetensors, weights_of
+from netspec.backends.weight_files import Entry, match, read_entries, save_safetensors, weights_of
 from netspec.backends.weights import Arrays, Initial, arrays_of
 from netspec.diagnostics.model import Refusal
+from netspec.graph import Rename
 from tests.backends.networks import small
 
 GRAPH = small()
@@ -75,9 +76,8 @@ def test_narrow_numbers_are_widened_and_wide_ones_are_not_cut(tmp_path):
     weights = weights_of(GRAPH, 0, str(tmp_path / "w.npz"))
     assert all(weights.array(t).dtype == t.dtype for t in GRAPH.weights)
     np.savez(tmp_path / "w.npz", **{n: a.astype("float64") if a.dtype == "float32" else a for n, a in ARRAYS.items()})
-    assert "stem.conv1.weight: float32 [4, 3, 3, 3] in the network, float64 [4, 3, 3, 3] in the file" in refused(
-        "NS624", tmp_path / "w.npz"
-    )
+    words = " ".join(refused("NS624", tmp_path / "w.npz").split())
+    assert "stem.conv1.weight float32 [4, 3, 3, 3] float64 [4, 3, 3, 3]" in words
 
 
 def test_bfloat16(tmp_path):
@@ -98,9 +98,9 @@ def test_every_difference_is_named(tmp_path):
     arrays = {**ARRAYS, "extra": np.zeros(3, "float32"), "fc.weight": np.zeros((7, 3), "float32")}
     del arrays["fc.bias"]
     np.savez(tmp_path / "w.npz", **arrays)
-    words = refused("NS624", tmp_path / "w.npz")
-    assert "missing from the file: fc.bias" in words and "not in the network: extra" in words
-    assert "fc.weight: float32 [7, 120] in the network, float32 [7, 3] in the file" in words
+    words = " ".join(refused("NS624", tmp_path / "w.npz").split())
+    assert "1 missing, 1 unexpected, 1 of another shape or type" in words
+    assert "fc.bias float32 [7] - fc.weight float32 [7, 120] float32 [7, 3] extra - float32 [3]" in words
 
 
 def test_prefixes_are_dropped_only_when_asked(tmp_path):
@@ -110,15 +110,13 @@ def test_prefixes_are_dropped_only_when_asked(tmp_path):
 
 
 def test_renames():
-    entries = {n.replace("stem.", "backbone.0."): n for n in ARRAYS}
-    from netspec.backends.weight_files import Entry
-
-    found = match(
-        GRAPH, {n: Entry(str(ARRAYS[o].dtype), ARRAYS[o].shape, lambda: None) for n, o in entries.items()}, {"backbone.0.": "stem."}
-    )
-    assert found.ok
+    old = {n.replace("stem.", "backbone.0."): n for n in ARRAYS}
+    entries = {n: Entry(str(ARRAYS[o].dtype), ARRAYS[o].shape, lambda: None) for n, o in old.items()}
+    graph = GRAPH.model_copy(update={"renames": (Rename(old="backbone.0.*", new="stem.*"),)})
+    assert match(graph, entries).ok and match(graph, {f"module.{n}": e for n, e in entries.items()}, "module.").ok
+    assert not match(GRAPH, entries).ok
     with pytest.raises(Refusal, match="NS624"):
-        match(GRAPH, {"a.x": None, "x": None}, {"a.": ""})
+        match(GRAPH, {"a.x": None, "x": None}, "a.")
 
 
 # ------------------------------------------------------------------------------------------------- hostile: headers
@@ -139,7 +137,7 @@ DAMAGED = {
     "no json": container(b"{nope}"),
     "latin": container(b'{"\xff": 1}'),
     "list": container(b"[]"),
-    "deep": container(b'{"a":' + b"[" * 100_000),
+    "deep": container(b'{"a":' + b"[" * 10_000),
     "number": container({"a": 3}),
     "twice": container(
         b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', bytes(4)
