@@ -1,140 +1,55 @@
-"""Batch norms computed into the convolution or linear layer before them: fewer nodes, and numbers that differ by rounding.
+"""Folding: what can be computed once is, and what can be computed by the layer beside it is. Fewer nodes, the same network.
 
-With scale s, shift b, mean m, variance v of the norm, `W' = W * s / sqrt(v + eps)` along the output channels and
-`bias' = (bias - m) * s / sqrt(v + eps) + b`, in float64, rounded once (Jacob et al. 2018, arXiv:1712.05877, section 3.2).
+In turn, until nothing changes: nodes that do nothing or repeat others go (`fold_moves`, the same to the bit); what follows from stored
+arrays alone is computed (`fold_constants`: the same operations in NumPy); zeros put around a value are put there by the layer that
+reads it (`fold_pads`, the same); norms, scales and shifts go into the layer beside them (`fold_norms`: numbers differ by rounding);
+activations that were spelled out are the runtime's own (`fold_activations`: numbers differ by rounding beside 1).
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import numpy as np
+from netspec.backends.onnx.fold_activations import fold_activations
+from netspec.backends.onnx.fold_constants import compute_constants
+from netspec.backends.onnx.fold_moves import remove_moves
+from netspec.backends.onnx.fold_norms import fold_affine
+from netspec.backends.onnx.fold_pads import fold_pads
+from netspec.backends.onnx.model import Body, OnnxModel
+from netspec.backends.onnx.rewriting import Rewriting
+from netspec.backends.onnx.stored import Folded
+from netspec.backends.weights import Weights
 
-from netspec.backends.onnx.model import OnnxModel, Operation
-from netspec.backends.weights import Piece, Weights
-from netspec.graph import Tensor
-from netspec.record import record
-
-#: For each operation that a norm may be folded into: the axis of its weight that runs over the output channels.
-_FOLDABLE = {"Conv": 0, "ConvTranspose": 1, "Gemm": 0}
+#: In the order in which they help each other; and those that leave stored arrays as they are.
+_PASSES = (remove_moves, compute_constants, fold_activations, fold_pads, fold_affine)
+_INSIDE = (remove_moves, fold_activations)
 
 
-def fold_norms(model: OnnxModel, weights: Weights) -> tuple[OnnxModel, Weights]:
-    """The model with every batch norm folded that stands alone behind a foldable operation, and the weights to write it with.
+def fold(model: OnnxModel, weights: Weights) -> tuple[OnnxModel, Weights]:
+    """The model with fewer nodes, and the weights to write it with: changed ones are made a tensor at a time, when they are written.
 
-    Not folded: where the operation's result is read by others too or is an output, where its weights are shared, where a
-    transposed convolution has groups, and where a linear layer's weight is not stored rows first.
+    A layer is changed only where its weight and bias are read by it alone, and a node goes only where nobody else reads its result.
     """
-    tensors = {tensor.name: tensor for tensor in model.weights}
-    uses = Counter(name for node in model.nodes for name in node.reads)
-    uses.update(name for name, _ in model.outputs)
-    maker = {node.outputs[0]: number for number, node in enumerate(model.nodes)}
-    nodes: list[Operation | None] = list(model.nodes)
-    recipes: dict[str, _Recipe] = {}
-    added: dict[str, Tensor] = {}
-    for number, norm in enumerate(model.nodes):
-        source = maker.get(norm.inputs[0]) if norm.op_type == "BatchNormalization" else None
-        if source is None or not _fits(model.nodes[source], norm, uses, tensors):
-            continue
-        layer = model.nodes[source]
-        bias = layer.inputs[2] if len(layer.inputs) > 2 else _bias_name(layer.inputs[1], tensors)
-        weight = tensors[layer.inputs[1]]
-        epsilon = norm.attributes.values.get("epsilon", 1e-5)
-        statistics = tuple(tensors[name] for name in norm.inputs[1:])
-        recipe = _Recipe(weight, tensors.get(bias), statistics, epsilon, _FOLDABLE[layer.op_type])
-        recipes[weight.name] = recipes[bias] = recipe
-        added[weight.name] = _bias(bias, tensors, recipe)
-        nodes[source] = replace(layer, inputs=(*layer.inputs[:2], bias), outputs=norm.outputs)
-        nodes[number] = None
-    return _rebuilt(model, nodes, added), _Folded(weights, recipes)
+    net = Rewriting(model)
+    for number, node in net:
+        if node.body is not None:
+            net.put(number, replace(node, body=_inside(model, node.body)))
+    _repeat(net, _PASSES)
+    folded, arrays = net.model_and_arrays()
+    return folded, Folded(weights, arrays)
 
 
-def _fits(layer: Operation, norm: Operation, uses: Mapping[str, int], tensors: Mapping[str, Tensor]) -> bool:
-    if layer.op_type not in _FOLDABLE or layer.domain or uses[norm.inputs[0]] != 1 or len(norm.outputs) != 1:
-        return False
-    stored = (*layer.inputs[1:], *norm.inputs[1:])
-    if not all(name in tensors and tensors[name].dtype == "float32" for name in stored):
-        return False
-    if any(uses[name] != 1 for name in layer.inputs[1:]):
-        return False
-    channels = tensors[layer.inputs[1]].shape[_FOLDABLE[layer.op_type]]
-    if layer.op_type == "Gemm" and layer.attributes.values != {"transB": 1}:
-        return False
-    return (channels,) == tensors[norm.inputs[1]].shape
+def _inside(model: OnnxModel, body: Body) -> Body:
+    """The body of a node with fewer nodes; what it captures is stored for all the model."""
+    net = Rewriting(replace(model, nodes=list(body.nodes), inputs=list(body.inputs), outputs=list(body.outputs), values=[]))
+    for number, node in net:
+        if node.body is not None:
+            net.put(number, replace(node, body=_inside(model, node.body)))
+    _repeat(net, _INSIDE)
+    return replace(body, nodes=tuple(node for _, node in net))
 
 
-def _bias(name: str, tensors: Mapping[str, Tensor], recipe: _Recipe) -> Tensor:
-    """The bias that the layer has, or one of the shape of the norm's."""
-    shift = recipe.norm[1]
-    return tensors.get(name) or shift.model_copy(update={"name": name, "local": "bias", "role": "bias"})
-
-
-def _bias_name(weight: str, tensors: Mapping[str, Tensor]) -> str:
-    name = f"{weight.removesuffix('weight')}bias"
-    while name in tensors:
-        name += "_"
-    return name
-
-
-def _rebuilt(model: OnnxModel, nodes: list[Operation | None], added: Mapping[str, Tensor]) -> OnnxModel:
-    """The model with the nodes that are left and the weights that these read."""
-    kept = [node for node in nodes if node is not None]
-    read = {name for node in kept for name in node.reads}
-    made = {name for node in kept for name in node.outputs}
-    weights: dict[str, Tensor] = {}
-    for tensor in model.weights:
-        for one in (tensor, added.get(tensor.name, tensor)):
-            if one.name in read:
-                weights.setdefault(one.name, one)
-    return replace(model, nodes=kept, weights=list(weights.values()), values=[value for value in model.values if value[0] in made])
-
-
-@record
-class _Recipe:
-    """What one folded layer is computed from: its weight and bias, and the norm's scale, shift, mean and variance."""
-
-    weight: Tensor
-    bias: Tensor | None
-    norm: tuple[Tensor, ...]
-    epsilon: float
-    axis: int
-
-    def factor(self, weights: Weights) -> np.ndarray:
-        """`s / sqrt(v + eps)`, a float64 for each channel."""
-        scale, variance = weights.array(self.norm[0]).astype("float64"), weights.array(self.norm[3]).astype("float64")
-        return scale / np.sqrt(variance + self.epsilon)
-
-    def folded_weight(self, weights: Weights) -> np.ndarray:
-        """The new weight, flat."""
-        shape = [1] * len(self.weight.shape)
-        shape[self.axis] = -1
-        folded: np.ndarray = weights.array(self.weight) * self.factor(weights).reshape(shape)
-        return folded.astype("float32").reshape(-1)
-
-    def folded_bias(self, weights: Weights) -> np.ndarray:
-        """The new bias."""
-        shift, mean = (weights.array(tensor).astype("float64") for tensor in self.norm[1:3])
-        old = weights.array(self.bias) if self.bias is not None else 0.0
-        folded: np.ndarray = (old - mean) * self.factor(weights) + shift
-        return folded.astype("float32")
-
-
-@record
-class _Folded(Weights):
-    """The weights of a model whose norms were folded."""
-
-    original: Weights
-    recipes: Mapping[str, _Recipe]
-
-    def pieces(self, tensor: Tensor) -> Iterator[Piece]:
-        """A folded tensor in one part, others as they were."""
-        recipe = self.recipes.get(tensor.name)
-        count = int(np.prod(tensor.shape, dtype=np.int64))
-        if recipe is None:
-            yield from self.original.pieces(tensor)
-        elif tensor.name == recipe.weight.name:
-            yield Piece(count, lambda: recipe.folded_weight(self.original))
-        else:
-            yield Piece(count, lambda: recipe.folded_bias(self.original))
+def _repeat(net: Rewriting, passes: Sequence[Callable[[Rewriting], bool]]) -> None:
+    while any([rewrite(net) for rewrite in passes]):
+        pass

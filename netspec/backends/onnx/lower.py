@@ -151,7 +151,7 @@ class _Lowering:
             for term in op.inputs
         )
         outputs = (self.wanted[number],)
-        self.model.nodes.append(Operation(op.op_type, inputs, outputs, self.node_name(node.name), self.attributes(op)))
+        self.model.nodes.append(Operation(op.op_type, inputs, outputs, self.node_name(node.name), self.attributes(op), node=node))
         self._named(number, outputs[0])
 
     def _named(self, number: int, name: str) -> None:
@@ -252,7 +252,7 @@ class _Flattening:
             wanted.get((id(op), index)) or self.lowering.unique(f"{self.node.name}/{op.op_type}" + (f".{index}" if index else ""))
             for index in range(op.outputs)
         )
-        model.nodes.append(Operation(op.op_type, inputs, results, name, attributes, op.domain))
+        model.nodes.append(Operation(op.op_type, inputs, results, name, attributes, op.domain, self.node))
         if op.domain:
             model.domains.add(op.domain)
         return results

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from netspec.backends.onnx.encode import body_bytes
 from netspec.backends.onnx.extents import Constants, Extents
-from netspec.backends.onnx.model import Attributes, OnnxModel, Operation, Subgraph
+from netspec.backends.onnx.model import Attributes, Body, OnnxModel, Operation
 from netspec.graph import Graph, Node
 from netspec.sizes.dim import Size
 from netspec.sizes.tensor import TensorType
@@ -71,18 +70,18 @@ class Scanned:
         """The `Scan` node, and what brings its steps to the first axis and back."""
         carried = range(len(self.step.sliced), len(self.values))
         taken_apart = [i for i, sliced in enumerate(self.step.sliced) if sliced]
-        body, captures = self._step([*carried, *taken_apart])
+        body = self._step([*carried, *taken_apart])
         inputs = (*(self.initial(i) for i in carried), *(self.steps_first(i) for i in taken_apart))
         last = [self._result(self.step.stacked + k, "last") for k in range(len(carried))]
         moved = bool(self.op.axis or self.op.reverse)
         found = [self.around.unique(f"{self.node.name}/steps") if moved else self._result(i, "steps") for i in range(self.step.stacked)]
-        attributes = Attributes({"num_scan_inputs": len(taken_apart), "body": body}.items())
+        attributes = Attributes({"num_scan_inputs": len(taken_apart)}.items())
         name = self.around.node_name(self.node.name)
-        self.around.model.nodes.append(Operation("Scan", inputs, (*last, *found), name, attributes, captures=captures))
+        self.around.model.nodes.append(Operation("Scan", inputs, (*last, *found), name, attributes, node=self.node, body=body))
         return [*(self.steps_back(name, i) for i, name in enumerate(found)), *last]
 
-    def _step(self, own: list[int]) -> tuple[Subgraph, tuple[str, ...]]:
-        """The body, whose inputs are `own`, and the names from around it that it reads: all others, weights and constants."""
+    def _step(self, own: list[int]) -> Body:
+        """The body, whose inputs are `own`; all others are read from around it, as weights and constants are."""
         model = OnnxModel(self.around.model.opset)
         inner = self.around.inside(self.body, model)
         inner.begin({value: self._inside(i) if i in own else self.inputs[i] for i, value in enumerate(self.values)})
@@ -92,9 +91,7 @@ class Scanned:
         ports = [(inner.names[self.values[i]], self._type(self.values[i])) for i in own]
         results = self._of_body(inner, model)
         results = [*results[self.step.stacked :], *results[: self.step.stacked]]
-        made = {name for node in model.nodes for name in node.outputs} | {name for name, _ in ports}
-        captures = dict.fromkeys(name for node in model.nodes for name in node.reads if name and name not in made)
-        return Subgraph(body_bytes(f"{self.node.name}/step", model.nodes, ports, results)), tuple(captures)
+        return Body(f"{self.node.name}/step", tuple(model.nodes), tuple(ports), tuple(results))
 
     def _result(self, number: int, otherwise: str) -> str:
         """What an output of the scan is called, if somebody wants it."""
@@ -112,7 +109,9 @@ class Scanned:
             name = inner.names[value]
             if name not in made or any(name == other for other, _ in results):
                 copy = self.around.unique(f"{self.node.name}/{name}")
-                model.nodes.append(Operation("Identity", (name,), (copy,), self.around.node_name(f"{self.node.name}/Identity")))
+                model.nodes.append(
+                    Operation("Identity", (name,), (copy,), self.around.node_name(f"{self.node.name}/Identity"), node=self.node)
+                )
                 name = copy
             results.append((name, self._type(value)))
         return results
@@ -188,5 +187,5 @@ class Scanned:
         """A node around the scan; the name of its result."""
         name = called or self.around.unique(f"{self.node.name}/{op_type}")
         node = self.around.node_name(f"{self.node.name}/{op_type}")
-        self.around.model.nodes.append(Operation(op_type, inputs, (name,), node, Attributes(attributes.items())))
+        self.around.model.nodes.append(Operation(op_type, inputs, (name,), node, Attributes(attributes.items()), node=self.node))
         return name

@@ -102,6 +102,7 @@ MODEL = Message(
     graph=("message", 7),
     opset_import=("message", 8),
     metadata_props=("message", 14),
+    functions=("message", 25),
 )
 GRAPH = Message(
     node=("message", 1),
@@ -120,6 +121,15 @@ NODE = Message(
     attribute=("message", 5),
     doc_string=("string", 6),
     domain=("string", 7),
+)
+FUNCTION = Message(
+    name=("string", 1),
+    input=("string", 4),
+    output=("string", 5),
+    node=("message", 7),
+    doc_string=("string", 8),
+    opset_import=("message", 9),
+    domain=("string", 10),
 )
 ATTRIBUTE = Message(
     name=("string", 1),

@@ -1,54 +1,38 @@
 """The model's bytes, streamed: everything but the weights is encoded first, then the weights are drawn straight to their
 places in the file by several threads. No two copies of a large tensor are ever in memory.
 
-Past the 2 GiB that one protocol buffer can hold, or if asked, weights go to `<name>.onnx.data` beside the model.
+Past the 2 GiB that one protocol buffer can hold, or if asked, weights are outside of the model: see `external`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import field
+from collections.abc import Callable, Sequence
+from dataclasses import field, replace
 from io import BytesIO
-from math import prod
 from pathlib import Path
 from typing import BinaryIO
 
 from netspec.analyses.constraints import constraints
 from netspec.backends.onnx import wire
-from netspec.backends.onnx.encode import Types, node_bytes
+from netspec.backends.onnx.encode import Types, file_name, function_bytes, node_bytes, opset_bytes
+from netspec.backends.onnx.external import INLINE_BYTES, Outside, beside, in_safetensors, size
 from netspec.backends.onnx.lower import lower
 from netspec.backends.onnx.model import OnnxModel
+from netspec.backends.onnx.options import OPSETS, OnnxOptions
+from netspec.backends.onnx.passes import rewritten
 from netspec.backends.stream import Slot, write_parts
 from netspec.backends.weights import Weights
 from netspec.collector import paused
 from netspec.diagnostics.model import Refusal
 from netspec.files import write_all, write_together
 from netspec.graph import Graph, Tensor
-from netspec.record import draft, record
+from netspec.record import draft
 from netspec.sizes.dim import show
-from netspec.sizes.tensor import DTYPES
 from netspec.version import VERSION
 
-#: The opsets that the lowerings are written and tested for.
-OPSETS = range(17, 27)
 #: The largest protocol buffer.
 PROTOBUF_LIMIT = (1 << 31) - 1
-#: In external data, tensors of fewer bytes stay in the model; larger ones begin at a multiple of a page, to be mapped.
-INLINE_BYTES = 1024
-PAGE = 4096
-
-
-@record
-class OnnxOptions:
-    """How a model is written. `external` None puts weights beside the model only where they do not fit into it;
-    `fold` computes convolutions and linear layers with the batch norm behind them (close to, not equal to, torch's numbers)."""
-
-    opset: int = 21
-    ir_version: int = 10
-    external: bool | None = None
-    fold: bool = False
-
 
 DEFAULT_OPTIONS = OnnxOptions()
 
@@ -56,37 +40,58 @@ DEFAULT_OPTIONS = OnnxOptions()
 def save(graph: Graph, path: str | os.PathLike[str], weights: Weights, options: OnnxOptions = DEFAULT_OPTIONS) -> None:
     """Write the graph as an ONNX file, atomically.
 
-    Raises Refusal: NS020 where the file cannot be written, NS701 to NS703 where the model cannot be made.
+    Raises Refusal: NS020 where the file cannot be written, NS701 to NS704 where the model cannot be made, NS753 where the weights cannot be
+    where they are asked for.
     """
-    location = f"{Path(path).name}.data"
-    plan = _plan(graph, options, weights, location)
-    if not plan.external:
-        write_together([(path, plan.write_model)])
-        return
-    data = Path(path).with_name(location)
-    write_together([(data, plan.write_data), (path, plan.write_model)])
+    here = Path(path)
+
+    def outside(model: OnnxModel, found: Weights) -> Outside:
+        if isinstance(options.external, str):
+            return in_safetensors(here, graph, model, found, options)
+        return beside(here, model.weights)
+
+    plan = _plan(graph, options, weights, outside)
+    files: list[tuple[Path, Callable[[BinaryIO], None]]] = [(here, plan.write_model)]
+    if plan.outside.path is not None:
+        files.insert(0, (plan.outside.path, plan.write_data))
+    write_together(files)
 
 
 def model_bytes(graph: Graph, weights: Weights, options: OnnxOptions = DEFAULT_OPTIONS) -> bytes:
     """The whole model in memory. Raises Refusal NS702 past 2 GiB: only a pair of files can hold more."""
-    plan = _plan(graph, options, weights, "")
-    if plan.external:
+    plan = _plan(graph, replace(options, external=None), weights, lambda model, _: beside(Path("model.onnx"), model.weights))
+    if plan.outside.places:
         raise Refusal("NS702", "the model is larger than the 2 GiB that one ONNX file can hold", helps=("save it to a file",))
     buffer = BytesIO()
     plan.write_model(buffer)
     return buffer.getvalue()
 
 
-def _plan(graph: Graph, options: OnnxOptions, weights: Weights, location: str) -> _Plan:
+def encoded(graph: Graph, model: OnnxModel, weights: Weights, options: OnnxOptions = DEFAULT_OPTIONS) -> bytes:
+    """A model of the graph that the caller has made and rewritten, in memory. Raises Refusal NS702 past 2 GiB."""
+    if sum(map(size, model.weights)) > PROTOBUF_LIMIT:
+        raise Refusal("NS702", "the model is larger than the 2 GiB that one ONNX file can hold")
+    buffer = BytesIO()
+    _Plan(graph, model, weights, options).write_model(buffer)
+    return buffer.getvalue()
+
+
+#: Finds places outside of the model for its weights.
+_Placing = Callable[[OnnxModel, Weights], Outside]
+
+
+def _plan(graph: Graph, options: OnnxOptions, weights: Weights, outside: _Placing) -> _Plan:
     if options.opset not in OPSETS:
         raise Refusal("NS703", f"opset {options.opset} is not supported: choose {OPSETS[0]} to {OPSETS[-1]}", status=2)
     with paused():
-        model = lower(graph, options.opset)
-        if options.fold:
-            from netspec.backends.onnx.fold import fold_norms
-
-            model, weights = fold_norms(model, weights)
-        return _Plan(graph, model, options, weights, location)
+        model, weights = rewritten(lower(graph, options.opset), weights, graph, options)
+        total = sum(map(size, model.weights))
+        if isinstance(options.external, str) or options.external and total >= INLINE_BYTES or total > PROTOBUF_LIMIT:
+            return _Plan(graph, model, weights, options, outside(model, weights))
+        plan = _Plan(graph, model, weights, options)
+        if sum(map(len, plan.pieces)) <= PROTOBUF_LIMIT:
+            return plan
+        return _Plan(graph, model, weights, options, outside(model, weights))
 
 
 @draft
@@ -95,20 +100,17 @@ class _Plan:
 
     graph: Graph
     model: OnnxModel
-    options: OnnxOptions
     weights: Weights
-    location: str
-    external: bool = False
+    options: OnnxOptions
+    outside: Outside = Outside({})
     pieces: list[bytes | Slot] = field(default_factory=list)
-    data: list[Slot] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        total = sum(_bytes(tensor) for tensor in self.model.weights)
-        self.external = bool(self.options.external) and total >= INLINE_BYTES or total > PROTOBUF_LIMIT
-        self._lay_out()
-        if not self.external and sum(map(len, self.pieces)) > PROTOBUF_LIMIT:
-            self.external = True
-            self._lay_out()
+        """Encode the model around its weights: a message's length comes before it, so the graph is laid out first."""
+        inner = self._graph()
+        length = sum(map(len, inner))
+        head, tail = _model_ends(self.graph, self.model, self.options)
+        self.pieces = _joined([head, wire.MODEL.opening("graph", length), *inner, tail])
 
     def write_model(self, file: BinaryIO) -> None:
         """Write the model file: encoded stretches one after the other, weights into the gaps."""
@@ -120,21 +122,8 @@ class _Plan:
         write_parts(file, self.pieces, self.weights)
 
     def write_data(self, file: BinaryIO) -> None:
-        """Write the file beside the model, every tensor at its page."""
-        parts: list[bytes | Slot] = []
-        end = 0
-        for slot in self.data:
-            parts += (bytes(slot.start - end), slot)
-            end = slot.start + slot.nbytes
-        write_parts(file, parts, self.weights)
-
-    def _lay_out(self) -> None:
-        """Encode the model around its weights: a message's length comes before it, so the graph is laid out first."""
-        self.data = []
-        inner = self._graph()
-        length = sum(map(len, inner))
-        head, tail = _model_ends(self.graph, self.model, self.options)
-        self.pieces = _joined([head, wire.MODEL.opening("graph", length), *inner, tail])
+        """Write the file of weights outside of the model."""
+        write_parts(file, self.outside.parts, self.weights)
 
     def _graph(self) -> list[bytes | Slot]:
         model = self.model
@@ -158,17 +147,15 @@ class _Plan:
 
     def _weight(self, tensor: Tensor) -> list[bytes | Slot]:
         """A weight's TensorProto inside the graph: its head, and its place here or a reference to the other file."""
-        nbytes = _bytes(tensor)
+        nbytes = size(tensor)
         head = {"dims": tensor.shape, "data_type": wire.ELEMENT[tensor.dtype], "name": tensor.name}
-        if self.external and nbytes >= INLINE_BYTES:
-            end = self.data[-1].start + self.data[-1].nbytes if self.data else 0
-            slot = Slot(tensor, -(-end // PAGE) * PAGE, nbytes)
-            self.data.append(slot)
-            entries = (("location", self.location), ("offset", str(slot.start)), ("length", str(nbytes)))
+        if tensor.name in self.outside.places:
+            location, start, length = self.outside.places[tensor.name]
+            entries = (("location", location), ("offset", str(start)), ("length", str(length)))
             whole = wire.TENSOR.encode(**head, external_data=[wire.ENTRY.encode(key=k, value=v) for k, v in entries], data_location=1)
             return [wire.GRAPH.encode(initializer=whole)]
-        start = wire.TENSOR.encode(**head) + wire.TENSOR.opening("raw_data", nbytes)
-        return [wire.GRAPH.opening("initializer", len(start) + nbytes) + start, Slot(tensor, 0, nbytes)]
+        begin = wire.TENSOR.encode(**head) + wire.TENSOR.opening("raw_data", nbytes)
+        return [wire.GRAPH.opening("initializer", len(begin) + nbytes) + begin, Slot(tensor, 0, nbytes)]
 
 
 def _joined(pieces: Sequence[bytes | Slot]) -> list[bytes | Slot]:
@@ -184,10 +171,6 @@ def _joined(pieces: Sequence[bytes | Slot]) -> list[bytes | Slot]:
     return [*joined, b"".join(run)]
 
 
-def _bytes(tensor: Tensor) -> int:
-    return prod(tensor.shape) * DTYPES[tensor.dtype]
-
-
 def _model_ends(graph: Graph, model: OnnxModel, options: OnnxOptions) -> tuple[bytes, bytes]:
     """What stands before and after the graph in a ModelProto."""
     head = wire.MODEL.encode(
@@ -196,17 +179,20 @@ def _model_ends(graph: Graph, model: OnnxModel, options: OnnxOptions) -> tuple[b
         producer_version=VERSION,
         doc_string=graph.doc or None,
     )
-    opsets = [wire.OPSET.encode(domain="", version=model.opset)]
-    opsets += [wire.OPSET.encode(domain=domain, version=1) for domain in sorted(model.domains)]
     conditions = "\n".join(f"{show(r.left)} {r.relation} {show(r.right)}" for r in graph.requirements)
     sizes = "\n".join(dict.fromkeys(text for texts in constraints(graph).values() for text in texts))
     facts = {
         "netspec.version": VERSION,
         "netspec.net": graph.name,
-        "netspec.source": graph.source.replace("\\", "/").rsplit("/", 1)[-1],  # not the folder: it is not part of the network
+        "netspec.source": file_name(graph.source),
         "netspec.digest": graph.digest,
         "netspec.sizes": sizes,  # what the conditions come to: `H % 16 == 0`
         "netspec.conditions": conditions,
+        **{str(key): str(value) for key, value in options.metadata.items()},
     }
     entries = [wire.ENTRY.encode(key=key, value=value) for key, value in facts.items() if value]
-    return head, wire.MODEL.encode(opset_import=opsets, metadata_props=entries)
+    return head, wire.MODEL.encode(
+        opset_import=opset_bytes(model.opset, model.domains),
+        metadata_props=entries,
+        functions=[function_bytes(function, model.opset) for function in model.functions],
+    )
