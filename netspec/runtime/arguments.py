@@ -93,6 +93,8 @@ def _misfit(requirements: Sequence[Requirement], env: Mapping[str, int], origin:
 
 def _array(name: str, kind: TensorType, value: Any) -> np.ndarray:
     """The input as an array of its element type and rank."""
+    if kind.dtype == "bfloat16" and getattr(value, "dtype", None) == np.uint16:
+        kind = TensorType(kind.shape, "uint16")  # its bits: numpy has no bfloat16
     if not isinstance(value, np.ndarray):
         try:
             value = np.asarray(value, kind.dtype)

@@ -71,6 +71,7 @@ def _alone(graph: g.Graph, node: g.Node, operator: object, types: tuple[TensorTy
         sizes=tuple(g.OpenSize.trusted(name=n, typical=t) for n, t in typical.items()), inputs=ins, outputs=outs,
         values=tuple(values), nodes=(alone,), weights=weights, scopes=(scope,),
         frames=(g.Frame.trusted(scope=0, parent=None, inputs=ins, outputs=outs, origin=None),), requirements=(), bodies=bodies,
+        training=(), renames=(),
     )  # fmt: skip
 
 

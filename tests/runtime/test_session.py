@@ -103,7 +103,7 @@ def test_wrong_options(arguments, code):
 
 def test_a_provider_that_does_not_start_is_no_silent_fallback(monkeypatch):
     """As with CUDA on a machine whose driver is missing: built in, but not in use."""
-    monkeypatch.setattr("netspec.runtime.session.available", lambda: ("cpu", "cuda"))
+    monkeypatch.setattr("netspec.runtime.providers.available", lambda: ("cpu", "cuda"))
     with pytest.warns(UserWarning), pytest.raises(Refusal, match="NS731"):
         Session(MODEL, provider="cuda")
 
@@ -113,3 +113,9 @@ def test_models_that_are_none(tmp_path):
         Session(b"not a model")
     with pytest.raises(Refusal, match="NS732"):
         Session(tmp_path / "missing.onnx")
+
+
+def test_auto_takes_the_next_that_starts(monkeypatch):
+    monkeypatch.setattr("netspec.runtime.providers.available", lambda: ("cpu", "cuda"))
+    with pytest.warns(UserWarning):
+        assert Session(MODEL, provider="auto").provider == "cpu"
