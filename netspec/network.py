@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from netspec.graph import Graph
     from netspec.recipe.section import Section
     from netspec.report import Page
+    from netspec.runtime.bench import Bench
     from netspec.runtime.data_initial import DataInitial
     from netspec.runtime.session import Session
     from netspec.runtime.verify import Verdict
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from netspec.training.loop.tally import Watch
     from netspec.training.losses import Objective
     from netspec.training.schedules import Schedule
+
+    #: The path of a file.
+    File = str | os.PathLike[str]
 
 
 @record
@@ -209,10 +213,10 @@ class Net:
 
         return write_source(self.graph)
 
-    def torch(self, seed: int = 0, *, weights: str | None = None, allow_extern: bool = False) -> "torch.nn.Module":
+    def torch(self, seed: int = 0, *, weights: File | None = None, allow_extern: bool = False) -> "torch.nn.Module":
         """The network as a `torch.nn.Module`: the source executed, parameters named by label, in training mode.
 
-        Weights start from `seed`, bit for bit those of `onnx`, or are read strictly from a file (.safetensors, .npz, .pt).
+        Weights start from `seed`, bit for bit those of `onnx`, or are read strictly from a file (.safetensors or its index, .npz, .pt).
         The code that an `extern` names is imported only with `allow_extern`. Raises `Refusal`: NS620 to NS625 for a file, NS706
         and NS707 for an `extern`; ModuleNotFoundError without torch.
         """
@@ -224,41 +228,75 @@ class Net:
         load_weights(module, arrays_of(self.graph, weights_of(self.graph, seed, weights)))
         return module
 
-    def onnx(self, seed: int = 0, *, weights: str | None = None, **options: Any) -> "onnx.ModelProto":
-        """The network as an ONNX model in memory. Options are those of `OnnxOptions`: `opset`, `fold`, …
+    def onnx(self, seed: int = 0, *, weights: File | None = None, **options: Any) -> "onnx.ModelProto":
+        """The network as an ONNX model in memory.
 
-        Raises `Refusal`: NS620 to NS625 for a weights file, NS702 past 2 GiB, NS703 for an opset, NS704 for what ONNX cannot say.
+        Options are those of `OnnxOptions`: `opset`, `fold`, `precision` (`fp16`, `bf16`, `int8-weights`, `int4-weights`), `io`,
+        `functions`, `metadata`; and `target`, a release of onnxruntime that is to read it (`ort-1.17`). Raises `Refusal`: NS620 to
+        NS625 for a weights file, NS702 past 2 GiB, NS703 for an opset, NS704 for what ONNX cannot say, NS750 for a precision, NS751
+        for a target.
         """
         import onnx
 
         return onnx.load_from_string(self._onnx_bytes(seed, weights, options))
 
-    def save_onnx(self, path: str, seed: int = 0, *, weights: str | None = None, **options: Any) -> None:
+    def save_onnx(self, path: File, seed: int = 0, *, weights: File | None = None, **options: Any) -> None:
         """Write the network as an ONNX file, atomically; weights stream to it, and past 2 GiB into a file beside it.
 
         Options and `Refusal`s as in `onnx`, but for NS702; NS020 where the file cannot be written.
         """
-        from netspec.backends.onnx import OnnxOptions, save
+        from netspec.backends.onnx import save
+        from netspec.backends.onnx.targets import options_for
         from netspec.backends.weight_files import weights_of
 
-        save(self.graph, path, weights_of(self.graph, seed, weights), OnnxOptions(**options))
+        save(self.graph, path, weights_of(self.graph, seed, weights), options_for(**options))
 
-    def session(self, seed: int = 0, *, weights: str | None = None, provider: str = "auto", **options: Any) -> "Session":
+    def export(self, path: File, seed: int = 0, *, weights: File | None = None) -> None:
+        """Write the network as a program of PyTorch's, atomically: a `.pt2` of torch.export, or a `.ts` of TorchScript.
+
+        It is in evaluation mode, holds its weights, and takes every size that the spec allows (`torch.export.load(path).module()(image)`),
+        but for very small ones of a few networks: the file's `netspec.json` has the sizes. Raises `Refusal`: NS015 for another suffix,
+        NS620 to NS625 for a weights file, NS755 for what torch cannot export, NS020.
+        """
+        from netspec.backends.weight_files import weights_of
+        from netspec.runtime.torch_program import save_exported, save_scripted
+
+        writers = {".pt2": save_exported, ".ts": save_scripted}
+        write = writers.get(os.path.splitext(path)[1])
+        if write is None:
+            raise Refusal("NS015", f"`{path}` is no .pt2 and no .ts file", helps=("`save_onnx` writes .onnx, `source` gives .py",))
+        write(self.graph, path, weights_of(self.graph, seed, weights))
+
+    def session(
+        self, seed: int = 0, *, weights: File | None = None, provider: str = "auto", model: Mapping[str, Any] | None = None, **options: Any
+    ) -> "Session":  # fmt: skip
         """An onnxruntime session: `session(image=array)` gives `{"logits": array}`.
 
-        Options are those of `Session`: `optimize`, `threads`, `tf32`. Each call holds its arrays against the declared types and
-        the conditions on open sizes. A provider that was asked for and cannot be used is a `Refusal` (NS730, NS731), never a
-        silent run on the CPU.
+        `model` are options of `onnx` (`{"precision": "fp16"}`); `options` those of a session (`runtime.options.SessionSettings`):
+        `threads`, `optimize`, `strict`, `cuda_graph`, `session_options`, `provider_options`, … Each call holds its arrays against the
+        declared types and the conditions on open sizes. A provider that was asked for and cannot be used is a `Refusal` (NS730, NS731),
+        never a silent run on the CPU; layers that it leaves to the CPU are `session.fallback`. `session.bind` keeps buffers for one
+        choice of sizes, `session.profile` says where the time goes.
+
+        >>> import numpy
+        >>> from netspec import loads
+        >>> net = loads("net a { input x: [N, 4]; output y = x -> linear(2) as fc }")
+        >>> bound = net.session(provider="cpu", threads=1).bind({"N": 8})
+        >>> bound(x=numpy.ones((8, 4), "float32"))["y"].shape
+        (8, 2)
         """
         from netspec.runtime.session import Session
 
-        return Session(self._onnx_bytes(seed, weights, {}), provider=provider, graph=self.graph, **options)
+        given = dict(model or {})
+        graph = self.graph if given.get("io", "fp32") == "fp32" else None  # else the file says what its inputs are
+        return Session(self._onnx_bytes(seed, weights, given), provider=provider, graph=graph, **options)
 
-    def _onnx_bytes(self, seed: int, weights: str | None, options: dict[str, Any]) -> bytes:
-        from netspec.backends.onnx import OnnxOptions, model_bytes
+    def _onnx_bytes(self, seed: int, weights: File | None, options: dict[str, Any]) -> bytes:
+        from netspec.backends.onnx import model_bytes
+        from netspec.backends.onnx.targets import options_for
         from netspec.backends.weight_files import weights_of
 
-        return model_bytes(self.graph, weights_of(self.graph, seed, weights), OnnxOptions(**options))
+        return model_bytes(self.graph, weights_of(self.graph, seed, weights), options_for(**options))
 
     def verify(self, seed: int = 0, **options: Any) -> "Verdict":
         """PyTorch against onnxruntime on the same weights and inputs, node by node and end to end, over several sizes.
@@ -268,6 +306,17 @@ class Net:
         from netspec.runtime.verify import verify
 
         return verify(self.graph, seed=seed, **options)
+
+    def bench(self, **options: Any) -> "Bench":
+        """The same network in PyTorch and in onnxruntime, timed side by side: prints as a table, `.data()` as JSON, and
+        `.save_roofline("roofline.png")` draws what each layer reaches of what the machine can do.
+
+        Options are those of `runtime.bench.Plan`: `engines` (of eager, compile, ort), `providers`, `precisions`, `batches`, `sizes`,
+        `threads`, `seconds`, `runs`, `tf32`, `seed`, `weights`, `also`. Raises `Refusal`: NS758, NS722 and NS723 for sizes.
+        """
+        from netspec.runtime.bench import Plan, bench
+
+        return bench(self.graph, Plan(**options))
 
     # -------------------------------------------------------------------------------------------------------- training
     def train(

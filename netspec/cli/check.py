@@ -159,7 +159,10 @@ def _json(checked: _Checked) -> None:
         "diagnostics": [as_data(d) for d in checked.found],
     }
     if checked.fits:
-        data["weights"] = [{"path": f.path, "fitting": f.fitting, "total": f.total} for f in checked.fits]
+        data["weights"] = [
+            {"path": f.path, "fitting": f.fitting, "total": f.total, "differences": [one.data() for one in f.differences]}
+            for f in checked.fits
+        ]
     print(json.dumps(data, indent=2))
 
 

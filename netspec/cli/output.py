@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import Any, Iterable
+from typing import TYPE_CHECKING, Any, Iterable
 
 from netspec.api import Compilation, compile, open_spec
 from netspec.diagnostics.model import Diagnostic, Refusal, Severity, SpecError
 from netspec.limits import DEFAULT_LIMITS, Limits
+
+if TYPE_CHECKING:
+    from netspec.graph import Graph
 
 
 def coloured(stream: Any) -> bool:
@@ -41,15 +44,29 @@ def call_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", dest="limits", metavar="NAME=N", action="append", default=[], help="raise a bound, e.g. nodes=500000")
 
 
+def static_arguments(parser: argparse.ArgumentParser) -> None:
+    """`--static` and `--batch`."""
+    parser.add_argument("--static", metavar="H=512,…", action="append", default=[], help="make open sizes these numbers: nothing else fits")
+    parser.add_argument("--batch", type=positive, metavar="N", help="the same of the batch")
+
+
+def positive(text: str) -> int:
+    """An argument that is a positive whole number."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no positive whole number")
+    return int(text)
+
+
 def pairs(texts: list[str], what: str) -> dict[str, str]:
-    """`["H=512,W=512"]` as a mapping. Raises `Refusal` for anything else."""
+    """`["H=512,W=512"]` as a mapping. Raises `Refusal` for anything else, and for a name with two values."""
     found: dict[str, str] = {}
     for text in texts:
         for item in _split(text):
             name, sign, value = item.partition("=")
             if not sign or not name.strip().isidentifier():
                 raise Refusal("NS015", f"{what} is written NAME=VALUE, not `{item}`", status=2)
-            found[name.strip()] = value.strip()
+            if found.setdefault(name.strip(), value.strip()) != value.strip():
+                raise Refusal("NS015", f"`{name.strip()}` is given twice: {found[name.strip()]} and {value.strip()}", status=2)
     return found
 
 
@@ -94,22 +111,44 @@ def limits_of(options: argparse.Namespace) -> Limits:
 def call_of(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, int]]:
     """The net's parameters and the typical sizes that a command line gives."""
     parameters = {name: value_of(text) for name, text in pairs(options.parameters, "a parameter").items()}
-    sizes = pairs(options.sizes, "a size")
+    return parameters, _sizes(options.sizes)
+
+
+def static_of(options: argparse.Namespace) -> dict[str, int]:
+    """The open sizes that a command line makes numbers (`--static H=512`)."""
+    return _sizes(getattr(options, "static", []))
+
+
+def _sizes(texts: list[str]) -> dict[str, int]:
+    sizes = pairs(texts, "a size")
     for name, text in sizes.items():
         if not text.isdigit() or int(text) < 1:
             raise Refusal("NS015", f"a size is a positive whole number, not `{name}={text}`", status=2)
-    return parameters, {name: int(text) for name, text in sizes.items()}
+    return {name: int(text) for name, text in sizes.items()}
 
 
 def compiled(options: argparse.Namespace) -> Compilation:
     """The one net that a command line means. Raises `SpecError` or `Refusal`; warnings go to standard error."""
     limits = limits_of(options)
     source, net = open_spec(options.spec, limits, read_stdin(options.spec))
-    done = compile(source, net, *call_of(options), limits)
+    done = compile(source, net, *call_of(options), limits, static_of(options))
+    if done.graph is not None and getattr(options, "batch", None):
+        done = compile(source, net, *call_of(options), limits, {**static_of(options), **_batch(done.graph, options.batch)})
     if done.graph is None:
         raise SpecError(done.report.errors)
     complain(d for d in done.report.diagnostics if d.severity is Severity.WARNING)
     return done
+
+
+def _batch(graph: "Graph", batch: int) -> dict[str, int]:
+    """The open sizes of the batch, as that number. Raises `Refusal` (NS015) where there is none."""
+    from netspec.analyses.summary import batch_sizes
+
+    names = batch_sizes(graph)
+    if not names:
+        first = [f"`{port.name}` {graph.values[port.value].type}" for port in graph.inputs[:4]]
+        raise Refusal("NS015", f"--batch {batch}: no input of {graph.name} begins with an open size", notes=(", ".join(first),), status=2)
+    return dict.fromkeys(names, batch)
 
 
 def read_stdin(spec: str) -> bytes | None:

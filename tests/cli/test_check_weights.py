@@ -96,7 +96,10 @@ def test_a_prefix_is_told_once(done: Compilation, header: dict[str, Any], tmp_pa
     tensors = {"module." + name: entry for name, entry in plain(header).items()}
     path = write(tmp_path / "w.safetensors", tensors)
     (finding,) = told(done, path)
-    assert finding.code == "NS626" and finding.helps == ("drop it with `--strip module.`",)
+    assert finding.code == "NS626" and finding.helps == (
+        'write into the net: `weights { rename "module.*" -> "*" }`', "or drop the prefix with `--strip module.`",
+    )  # fmt: skip
+
     assert told(done, path, "module.") == [] and fit(done.graph, path).fitting == 0  # type: ignore[arg-type]
 
 
@@ -182,7 +185,11 @@ def test_the_command(netspec: Command) -> None:
     done = netspec("check", "small.net", "--weights", "w.safetensors")
     assert done.status == 0 and "w.safetensors: 23 of 23 tensors fit" in done.out
     data = netspec("check", "small.net", "-p", "classes=7", "--weights", "w.safetensors", "--format", "json")
-    assert data.status == 1 and data.data["weights"] == [{"path": "w.safetensors", "fitting": 21, "total": 23}]
+    (fitted,) = data.data["weights"]
+    first, second = fitted.pop("differences")
+    assert data.status == 1 and fitted == {"path": "w.safetensors", "fitting": 21, "total": 23} and second["tensor"] == "fc.bias"
+    what = {"kind": "other", "tensor": "fc.weight", "network": "float32 [7, 8]", "file": "float32 [10, 8]"}
+    assert first == {**what, "source": "small.net", "line": 8}
     assert {d["code"] for d in data.data["diagnostics"]} >= {"NS627"}
     Path("two.net").write_text(SPEC + SPEC.replace("net small", "net other").partition("}\n")[2])
     assert netspec("check", "two.net", "--weights", "w.safetensors").status == 2

@@ -73,7 +73,8 @@ def test_json(netspec: Command, good: str) -> None:
     done = netspec("diff", good, "wider.net", "--format", "json")
     assert list(done.data) == ["from", "to", "same", "added", "removed", "nets"] and done.data["same"] is False
     (net,) = done.data["nets"]
-    assert list(net) == ["from", "to", "same", "parameters", "sizes", "ports", "layers", "blocks", "consequences", "checkpoint", "training"]
+    parts = ["from", "to", "same", "parameters", "sizes", "ports", "layers", "blocks", "consequences", "checkpoint", "training", "weights"]
+    assert list(net) == parts
     assert net["layers"]["changed"][0] == {
         "label": "conv1", "new_label": "conv1", "kind": "conv",
         "changes": [
