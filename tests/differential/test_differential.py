@@ -26,7 +26,7 @@ from tests.differential.networks import MERGES, Coverage, Network, network
 
 LONG = os.environ.get("NETSPEC_LONG") == "1"
 FIRST, TIMES = (100_000, 10) if LONG else (0, 1)
-NETWORKS, EDITS, MUTATIONS = 60 * TIMES, 150 * TIMES, 300 * TIMES
+NETWORKS, EDITS, MUTATIONS = 60 * TIMES, 150 * TIMES, 200 * TIMES
 #: runs in onnxruntime, node by node, and through torch's compilers take longest
 COMPARED, COMPILED = 20 * TIMES, 4 * TIMES
 #: seconds that any text may take; machines are busy

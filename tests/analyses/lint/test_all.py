@@ -110,19 +110,20 @@ _UNITS = ("linear(8) -> relu", "linear(8, bias = false) -> bn -> relu -> dropout
 def _seconds(layers: int, unit: str) -> float:
     text = f"net a {{\n  input x: [N, 8]\n  output y = x -> {layers} * ({unit})\n  init {{ linear: he_normal }}\n}}\n"
     net = loads(text)
-    best = 60.0
-    for _ in range(2):
-        start = time.perf_counter()
-        lint(net.graph, net.compilation.tree, net.compilation.sources)
-        best = min(best, time.perf_counter() - start)
-    return best
+    start = time.process_time()
+    lint(net.graph, net.compilation.tree, net.compilation.sources)
+    return time.process_time() - start
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("unit", _UNITS)
 def test_time_grows_in_proportion(unit: str) -> None:
-    short, long = _seconds(2_000, unit), _seconds(8_000, unit)
-    assert long < 8 * short + 0.2, f"4 times as many layers took {long / short:.1f} times as long ({short:.2f} s, {long:.2f} s)"
+    short = long = float("inf")
+    for _ in range(4):  # a neighbour may have the caches for a while
+        short, long = min(short, _seconds(1_000, unit)), min(long, _seconds(4_000, unit))
+        if long < 8 * short + 0.2:
+            return
+    pytest.fail(f"4 times as many layers took {long / short:.1f} times as long ({short:.2f} s, {long:.2f} s)")
 
 
 def test_residual_blocks_of_any_number() -> None:
