@@ -1,4 +1,8 @@
-"""Layers that stay in float32 by name: those that the user keeps, and those whose signals are known to leave float16's range.
+"""Layers that stay in float32 by name: those that the user keeps, those that lead to a decision, and those whose signals are known to
+leave float16's range.
+
+A position that a maximum chooses, or a truth value, turns by the last digit; where data are then placed by it (the unpooling of SegNet), no
+bound on the digits is a bound on the result. So all that is computed on the way to such a choice keeps its digits.
 
 What a network's signals are when it has just been initialized is known (`analyses.signal`): an untrained ResNet-110 grows beyond 65504 in
 evaluation, an untrained MobileNetV2 fades below what float16 resolves. Of weights from elsewhere nothing is known beforehand:
@@ -14,6 +18,7 @@ from netspec.backends.weights import Initial, Weights
 from netspec.diagnostics.model import Refusal
 from netspec.diagnostics.nearest import suggestion
 from netspec.graph import Graph
+from netspec.record import record
 
 if TYPE_CHECKING:
     from netspec.analyses.signal import Signal
@@ -21,16 +26,32 @@ if TYPE_CHECKING:
 #: Root mean squares between which float16 is at ease: the largest element of a wide tensor lies some eight times above, and may go to
 #: 65504; below 6e-5 digits are lost.
 LEAST, LARGEST = 2.0**-12, 2.0**12
+#: How many times as large as its result an activation's argument is where float16 has no digit left of the result.
+CUT = 2.0**8
 
 
-def kept_layers(graph: Graph, weights: Weights, precision: str, labels: Iterable[str]) -> frozenset[str]:
-    """The names of the graph's nodes that stay in float32. Raises Refusal NS750 for a label that names none."""
+@record
+class Kept:
+    """The names of the graph's nodes that stay in float32; of those that are `exact` the weights are stored in float32, too."""
+
+    nodes: frozenset[str] = frozenset()
+    exact: frozenset[str] = frozenset()
+
+
+#: No layer.
+NOTHING = Kept()
+
+
+def kept_layers(graph: Graph, weights: Weights, precision: str, labels: Iterable[str]) -> Kept:
+    """The layers that stay in float32. Raises Refusal NS750 for a label that names none."""
     labels = (labels,) if isinstance(labels, str) else labels
     names = [node.name for node in graph.all_nodes()]
-    found = {name for label in labels for name in below(label, names)}
+    exact = {name for label in labels for name in below(label, names)} | _up_to(graph, _deciders(graph))
+    found = set(exact)
     if precision == "fp16" and isinstance(weights, Initial):
-        found |= _out_of_range(graph)
-    return frozenset(found)
+        cut, strained = _by_signals(graph)
+        found |= strained | _up_to(graph, cut)
+    return Kept(frozenset(found), frozenset(exact))
 
 
 def below(label: str, names: Collection[str]) -> set[str]:
@@ -41,13 +62,52 @@ def below(label: str, names: Collection[str]) -> set[str]:
     return found
 
 
-def _out_of_range(graph: Graph) -> set[str]:
-    """The nodes that read or make values which float16 does not hold when the network has just been initialized."""
+def _is_float(graph: Graph, value: int) -> bool:
+    return graph.values[value].dtype.startswith(("float", "bfloat"))
+
+
+def _deciders(graph: Graph) -> set[str]:
+    """The nodes that make integers or truth values of floats which other floats then depend on."""
+    telling: set[int] = set()  # values that are no floats, and that floats depend on
+    found: set[str] = set()
+    for node in reversed(graph.nodes):
+        makes_floats = any(_is_float(graph, number) for number in node.outputs)
+        if makes_floats or telling.intersection(node.outputs):
+            telling.update(number for number in node.inputs if not _is_float(graph, number))
+            if not makes_floats and any(_is_float(graph, number) for number in node.inputs):
+                found.add(node.name)
+    return found
+
+
+def _up_to(graph: Graph, names: Collection[str]) -> set[str]:
+    """These nodes, and all that they depend on."""
+    found: set[str] = set()
+    wanted: set[int] = set()
+    for node in reversed(graph.nodes):
+        if node.name in names or wanted.intersection(node.outputs):
+            found.add(node.name)
+            wanted.update(node.inputs)
+    return found
+
+
+def _by_signals(graph: Graph) -> tuple[set[str], set[str]]:
+    """What is known of a network that has just been initialized: activations that cut signals far larger than what they let through, as
+    `clamp` does, so that what comes out is a matter of digits; and nodes that read or make values which float16 does not hold."""
     from netspec.analyses.signal import signals
 
-    strained = {number for number, signal in enumerate(signals(graph, train=False).values) if _is_strained(signal)}
-    return {node.name for node in graph.nodes if strained.intersection((*node.inputs, *node.outputs))}
+    found = signals(graph, train=False).values
+    strained = {number for number, signal in enumerate(found) if _is_strained(signal)}
+    cut = {
+        node.name
+        for node in graph.nodes
+        if node.op.FAMILY == "activation" and len(node.inputs) == 1 and _is_cut(found[node.inputs[0]], found[node.outputs[0]])
+    }
+    return cut, {node.name for node in graph.nodes if strained.intersection((*node.inputs, *node.outputs))}
 
 
 def _is_strained(signal: "Signal") -> bool:
     return signal.second is not None and signal.second > 0 and not LEAST**2 <= signal.second <= LARGEST**2
+
+
+def _is_cut(before: "Signal", after: "Signal") -> bool:
+    return before.second is not None and after.second is not None and before.second > CUT**2 * after.second

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from netspec.backends.onnx.kept import NOTHING, Kept, kept_layers
 from netspec.backends.onnx.model import OnnxModel
 from netspec.backends.onnx.options import COMPUTED, STORED, OnnxOptions
 from netspec.backends.weights import Weights
@@ -40,10 +41,8 @@ def rewritten(model: OnnxModel, weights: Weights, graph: Graph, options: OnnxOpt
     return model, weights
 
 
-def _kept(graph: Graph, weights: Weights, options: OnnxOptions) -> frozenset[str]:
+def _kept(graph: Graph, weights: Weights, options: OnnxOptions) -> Kept:
     """The layers that stay in float32 by name; asked before any pass puts other weights in place of those given."""
     if options.precision not in COMPUTED or options.precision == "fp32":
-        return frozenset()
-    from netspec.backends.onnx.kept import kept_layers
-
+        return NOTHING
     return kept_layers(graph, weights, options.precision, options.keep)

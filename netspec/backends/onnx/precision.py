@@ -3,7 +3,8 @@
 What is computed in float32 all the same is decided in `float32_nodes`. Where a node reads a value in the other type, a `Cast` stands
 behind the node that makes it: one a value, never two in a row; constants and weights are converted instead, weights while they are
 written. Vectors (a norm's statistics and scale, a bias) are stored in the type of the nodes that read them, in both if need be; larger
-weights in the low type always, with a cast in front of a node in float32 (runtimes fold it when they load): the file is half as large.
+weights in the low type, with a cast in front of a node in float32 (runtimes fold it when they load), and the file is half as large; but
+those of layers that are kept for their digits (`kept`) in float32.
 
 bfloat16 has float32's range and three digits. onnxruntime's CPU provider has hardly any kernels for it and does not fall back (float16
 it computes in float32, with casts of its own): such a model runs on CUDA, TensorRT or OpenVINO, and `emulated` gives its numbers.
@@ -11,13 +12,14 @@ it computes in float32, with casts of its own): such a model runs on CUDA, Tenso
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from netspec.backends.onnx.float32_nodes import Plan, is_defined, operands
+from netspec.backends.onnx.kept import NOTHING, Kept
 from netspec.backends.onnx.model import Attributes, Body, Constant, OnnxModel, Operation
 from netspec.backends.onnx.transposes import behind_products
 from netspec.backends.span import Span
@@ -33,10 +35,10 @@ LOW_TYPES = {"fp16": "float16", "bf16": "bfloat16"}
 
 
 def lower_precision(
-    model: OnnxModel, weights: Weights, precision: str, keep_ports: bool = True, kept: Collection[str] = ()
+    model: OnnxModel, weights: Weights, precision: str, keep_ports: bool = True, kept: Kept = NOTHING
 ) -> tuple[OnnxModel, Weights]:  # fmt: skip
     """The model computed in `fp16` or `bf16`, and the weights to write it with. `keep_ports`: inputs and outputs stay float32, as do the
-    layers `kept`, names of the graph's nodes.
+    layers `kept`.
 
     Values that are not float32 before (integers, float64) stay what they are. Raises Refusal NS750 for another precision; and, when
     weights are made, for one that the type cannot hold.
@@ -62,16 +64,17 @@ class _Lowering:
     """One model while its types are set. `stored` are the weights as they are written, by their names before; `originals` those
     before, by their names now."""
 
-    def __init__(self, model: OnnxModel, low: str, keep_ports: bool, kept: Collection[str]) -> None:
+    def __init__(self, model: OnnxModel, low: str, keep_ports: bool, kept: Kept) -> None:
         self.model, self.low, self.keep_ports = model, low, keep_ports
         self.constants = {constant.name: constant for constant in model.constants}
-        self.plan = Plan(model, low, keep_ports, lambda name: fits(self.constants[name], low), kept)
+        self.plan = Plan(model, low, keep_ports, lambda name: fits(self.constants[name], low), kept.nodes)
         self.types = self.plan.types
         self.weights = {tensor.name: tensor for tensor in model.weights if tensor.dtype == "float32"}
         self.originals: dict[str, Tensor] = {}
         self.stored: dict[str, list[Tensor]] = {}
         self.taken = set(self.types) | {node.name for node in model.nodes}
         self.both = self._stored_twice()
+        self.exact = {name for node in model.nodes if node.node is not None and node.node.name in kept.exact for name in operands(node)}
         self.known: dict[tuple[str, str], str] = {}
         self.renamed: dict[str, str] = {}
         self.made: dict[str, Constant] = {}
@@ -146,7 +149,7 @@ class _Lowering:
     def _weight(self, tensor: Tensor, dtype: str) -> str:
         """The name of a weight in a type: its own, or, of one in both, that with the type where it is float32."""
         name = tensor.name
-        if dtype == "float32" and sum(length > 1 for length in tensor.shape) > 1:
+        if dtype == "float32" and name not in self.exact and sum(length > 1 for length in tensor.shape) > 1:
             return self._cast(-1, self._as(name, self.low), fresh(f"{name}/float32", self.taken), dtype)
         if name in self.both and dtype == "float32":
             name = fresh(f"{name}/float32", self.taken)

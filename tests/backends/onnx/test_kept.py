@@ -52,10 +52,10 @@ def test_there_must_be_such_a_layer() -> None:
 def test_initial_signals_beyond_the_range_stay_in_float32() -> None:
     graph = netspec.loads(GROWS).graph
     weights = initial(graph)
-    kept = kept_layers(graph, weights, "fp16", ())
+    kept = kept_layers(graph, weights, "fp16", ()).nodes
     assert {"add18", "mul1", "mul40", "c"} <= kept and not {"add3", "mul15"} & kept
-    assert not kept_layers(graph, weights, "bf16", ())  # which has float32's range
-    assert not kept_layers(graph, Arrays(arrays_of(graph, weights)), "fp16", ())  # of whose weights nothing is known
+    assert not kept_layers(graph, weights, "bf16", ()).nodes  # which has float32's range
+    assert not kept_layers(graph, Arrays(arrays_of(graph, weights)), "fp16", ()).nodes  # of whose weights nothing is known
 
 
 def test_an_untrained_network_out_of_range_agrees_with_float32() -> None:
@@ -66,3 +66,34 @@ def test_an_untrained_network_out_of_range_agrees_with_float32() -> None:
         for precision in ("fp32", "fp16")
     )
     assert np.abs(exact - low).max() <= 1e-2 * np.abs(exact).max() and np.abs(exact).max() > 0.1
+
+
+UNPOOLED = """
+net places {
+  input x: [N, 3, 8]
+  a = x -> conv(4, 3, padding = 1) as a
+  place = a -> relu as r -> argmax(axis = 2) -> one_hot(8)
+  b = x -> conv(4, 3, padding = 1) as b
+  output y = place * b
+  output best = b -> argmax(axis = 2)
+}
+"""
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_what_leads_to_a_choice_keeps_its_digits(precision: str) -> None:
+    """Not what leads to a result that is a choice: it turns nothing else."""
+    graph = netspec.loads(UNPOOLED).graph
+    kept = kept_layers(graph, initial(graph), precision, ())
+    assert {"a", "r"} <= kept.exact == kept.nodes and not {"b", "mul1", "argmax2"} & kept.nodes
+
+
+def test_a_signal_that_is_cut_keeps_its_digits() -> None:
+    graph = netspec.loads("net a { input x: [N, 4]; for i in 0..14 { x = x + x }; output y = x -> clamp(0, 1) }").graph
+    assert "add1" in kept_layers(graph, initial(graph), "fp16", ()).nodes
+    given = inputs(graph, {**graph.typical, "N": 500}, "normal")
+    exact, low = (
+        Session(model_bytes(graph, initial(graph), OnnxOptions(precision=precision)), provider="cpu").run(given)["y"]
+        for precision in ("fp32", "fp16")
+    )
+    assert np.abs(exact - low).max() <= 1e-2
