@@ -10,7 +10,8 @@ from netspec.record import record
 #: The opsets that the lowerings are written and tested for.
 OPSETS = range(17, 27)
 #: The element types that computing may be done in; and those that weights alone may be stored in.
-COMPUTED = ("fp32", "fp16", "bf16")
+LOW = ("fp16", "bf16")
+COMPUTED = ("fp32", *LOW)
 STORED = ("int8-weights", "int4-weights")
 
 

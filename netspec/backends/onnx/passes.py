@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from netspec.backends.onnx.kept import NOTHING, Kept, kept_layers
+from netspec.backends.onnx.kept import NOTHING, kept_layers
 from netspec.backends.onnx.model import OnnxModel
-from netspec.backends.onnx.options import COMPUTED, STORED, OnnxOptions
+from netspec.backends.onnx.options import COMPUTED, LOW, STORED, OnnxOptions
 from netspec.backends.weights import Weights
 from netspec.diagnostics.model import Refusal
 from netspec.graph import Graph
@@ -19,14 +19,15 @@ def rewritten(model: OnnxModel, weights: Weights, graph: Graph, options: OnnxOpt
         raise Refusal("NS750", f"a model cannot be written in {options.precision}", helps=helps, status=2)
     if options.io not in ("fp32", "low"):
         raise Refusal("NS750", f"inputs and outputs are `fp32` or `low`, not `{options.io}`", status=2)
-    if options.io == "low" and options.precision not in ("fp16", "bf16"):
+    if options.io == "low" and options.precision not in LOW:
         raise Refusal("NS750", f"inputs and outputs are `low` in fp16 and bf16, not in {options.precision}", status=2)
-    kept = _kept(graph, weights, options)
+    # asked before any pass puts other weights in place of those given
+    kept = kept_layers(graph, weights, options.precision, options.keep) if options.precision in LOW else NOTHING
     if options.fold:
         from netspec.backends.onnx.fold import fold
 
         model, weights = fold(model, weights)
-    if options.precision in COMPUTED and options.precision != "fp32":
+    if options.precision in LOW:
         from netspec.backends.onnx.precision import lower_precision
 
         model, weights = lower_precision(model, weights, options.precision, options.io == "fp32", kept)
@@ -39,10 +40,3 @@ def rewritten(model: OnnxModel, weights: Weights, graph: Graph, options: OnnxOpt
 
         model = outline(model, graph)
     return model, weights
-
-
-def _kept(graph: Graph, weights: Weights, options: OnnxOptions) -> Kept:
-    """The layers that stay in float32 by name; asked before any pass puts other weights in place of those given."""
-    if options.precision not in COMPUTED or options.precision == "fp32":
-        return NOTHING
-    return kept_layers(graph, weights, options.precision, options.keep)
