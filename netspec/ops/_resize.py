@@ -10,6 +10,7 @@ from netspec.ops._layout import size_vector
 from netspec.ops._scale import nearest_agrees, onnx_scale, single
 from netspec.record import record
 from netspec.sizes.dim import Size
+from netspec.sizes.solve import Condition
 from netspec.terms import In, OnnxTerm, SizeScalar, op, scalar, vector
 
 
@@ -39,6 +40,18 @@ class Grid:
             return self.length // self.size if both and self.length % self.size == 0 else None
         quotient = self.length // self.size
         return quotient if isinstance(quotient, int) and quotient * self.size == self.length else None
+
+    @property
+    def halved(self) -> bool:
+        """Whether the input is half as long as the output, rounded up, whatever the sizes: what a stride of two left of it.
+
+        Then output `i` has its nearest input at `i // 2`, and is a `1 / (2 length)` or more away from where float32 could round it
+        elsewhere: torch and onnxruntime both take it, as far as they are compared (4096 positions).
+        """
+        if self.scale is not None:
+            return False
+        rest = 2 * self.size - self.length
+        return Condition(">=", rest, 0).status() is True and Condition(">=", 1, rest).status() is True
 
     @property
     def still(self) -> bool:
@@ -102,7 +115,7 @@ def _float_vector(values: tuple[float | OnnxTerm | None, ...]) -> OnnxTerm:
 def nearest(grids: tuple[Grid, ...], site: Site, exact: bool) -> OnnxTerm:
     """The nearest position: Resize where it takes the one that torch takes at every size, else Gather."""
     picture = site.input.rank == 4
-    if all(g.still or _agrees(g, exact, picture) for g in grids):
+    if all(g.still or _agrees(g, exact, picture) or (g.halved and not exact) for g in grids):
         form = ("half_pixel", "round_prefer_ceil") if exact else ("asymmetric", "floor")
         attributes = {"mode": "nearest", "coordinate_transformation_mode": form[0], "nearest_mode": form[1]}
         return _resize(grids, site, attributes)
