@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import re
-import time
 
 import pytest
 
@@ -22,6 +21,7 @@ from netspec.op import Accepts
 from netspec.ops import lookup, names
 from netspec.reach import Transposed, Window
 from tests.shipped import daily
+from tests.timing import in_time
 
 _ZERO_BIAS = "bias = zeros"
 
@@ -328,13 +328,6 @@ def test_data_is_plain() -> None:
 # ----------------------------------------------------------------------------------------------------------------- speed
 def test_resnet152_takes_milliseconds_and_ten_thousand_layers_a_second() -> None:
     graph = load("zoo.resnet:resnet152").graph
-    took = []
-    for _ in range(3):
-        start = time.perf_counter()
-        signals(graph)
-        took.append(time.perf_counter() - start)
-    assert min(took) < 0.2, "20 ms where nothing else runs"
+    assert in_time(0.1, lambda: signals(graph))
     deep = loads("net a { input x: [N, 16]\n output y = x -> 5000 * (linear(16) -> tanh) }").graph
-    start = time.perf_counter()
-    signals(deep).problems()
-    assert time.perf_counter() - start < 6, "under a second where nothing else runs"
+    assert in_time(1, lambda: signals(deep).problems())

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
+from tests.timing import in_time
+
 ROOT = Path(__file__).resolve().parents[2]
 #: Rounds of a comparison, and how often a comparison that missed its mark is made again before it counts.
 ROUNDS, ATTEMPTS = 3, 3
@@ -31,6 +33,11 @@ def cpu_seconds(*arguments: str) -> float:
 def netspec_seconds(*arguments: str) -> float:
     """The same for a netspec command."""
     return cpu_seconds("-m", "netspec", *arguments)
+
+
+def command_in_time(bound: float, *arguments: str) -> bool:
+    """Whether a netspec command takes no more than so many seconds of the processor, on a machine of the nominal pace."""
+    return in_time(bound, lambda: None, lambda _: netspec_seconds(*arguments))
 
 
 def warm(*arguments: str) -> None:
