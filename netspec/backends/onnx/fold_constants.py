@@ -29,7 +29,8 @@ _ELEMENTWISE: dict[str, Callable[..., np.ndarray]] = {
     "Floor": np.floor, "Greater": np.greater, "Less": np.less, "Log": np.log, "Max": lambda *many: _over(np.maximum, many),
     "Min": lambda *many: _over(np.minimum, many), "Mul": np.multiply, "Neg": np.negative, "Not": np.logical_not,
     "Pow": lambda a, b: np.power(a, b).astype(a.dtype), "Reciprocal": lambda a: (1 / a).astype(a.dtype), "Sqrt": np.sqrt,
-    "Sub": np.subtract, "Tanh": np.tanh, "Where": np.where, "Relu": lambda a: np.maximum(a, 0),
+    "Sigmoid": lambda a: (1 / (1 + np.exp(-a))).astype(a.dtype), "Sub": np.subtract, "Tanh": np.tanh, "Where": np.where,
+    "Relu": lambda a: np.maximum(a, 0),
 }  # fmt: skip
 _TRUTHS = frozenset(("Equal", "Greater", "Less", "Not"))
 _REDUCTIONS: dict[str, Callable[..., np.ndarray]] = {
@@ -101,6 +102,8 @@ def _result(node: Operation, sources: list[Stored]) -> Result | None:
         return _reduction(node, sources)
     if kind in _MOVES:
         return _MOVES[kind](sources, keys)
+    if kind == "MatMul" or kind == "Gemm":
+        return _product(node, sources)
     if kind == "Constant" and isinstance(value := keys.get("value"), Const) and value.dtype in _ELEMENT.values():
         array = np.array(value.values, value.dtype).reshape(value.shape)
         return value.dtype, value.shape, lambda: array
@@ -140,6 +143,22 @@ def _reduction(node: Operation, sources: list[Stored]) -> Result | None:
     shape = tuple(1 if axis in over else size for axis, size in enumerate(sources[0].shape) if keep or axis not in over)
     reduce = _REDUCTIONS[node.op_type]
     return sources[0].dtype, shape, lambda array, *_: reduce(array, axis=over, keepdims=keep)
+
+
+def _product(node: Operation, sources: list[Stored]) -> Result | None:
+    """A matrix product, summed in doubles: `MatMul`, and `alpha A' B' + beta C` of `Gemm`."""
+    keys = {"transA": 0, "transB": 0, "alpha": 1.0, "beta": 1.0, **node.attributes.values}
+
+    def product(left: np.ndarray, right: np.ndarray, *shift: np.ndarray) -> np.ndarray:
+        a, b = (array.T if keys[turned] else array for array, turned in ((left, "transA"), (right, "transB")))
+        found = keys["alpha"] * np.matmul(a, b, dtype=np.float64)
+        return (found + keys["beta"] * shift[0] if shift else found).astype(left.dtype)
+
+    if not all(source.dtype.startswith("float") for source in sources):
+        return None
+    first, second = (source.shape[::-1] if keys[turned] else source.shape for source, turned in zip(sources, ("transA", "transB")))
+    columns = second[-1:] if len(second) > 1 else ()
+    return sources[0].dtype, (*np.broadcast_shapes(first[:-2], second[:-2]), *first[-2:-1], *columns), product
 
 
 # ---------------------------------------------------------------------------------- what moves elements and computes none

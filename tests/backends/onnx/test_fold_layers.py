@@ -34,6 +34,13 @@ def test_behind_a_convolution(layer: str) -> None:
     assert folded(f"{IMAGE}; y = x -> {layer}; output z = 1 - y / 4") == ["Conv"]
 
 
+def test_weights_that_are_computed_of_others() -> None:
+    assert folded(f"{IMAGE}; output y = x -> spectral_norm(conv(6, 3)) -> weight_norm(conv(4, 1))") == ["Conv", "Conv"]
+    assert folded("input x: [N, 8]; output y = x -> spectral_norm(linear(4)) -> spectral_norm(linear(8))") == ["Gemm", "Gemm"]
+    a, b = SCALE.format("5, 3"), SCALE.format("3, 4")
+    assert folded(f"input x: [N, 4]; a = {a} as a; b = {b} as b; output y = x + ((a, b) -> matmul -> mean(0) -> sigmoid)") == ["Add"]
+
+
 @pytest.mark.parametrize("groups", [1, 2, 4])
 def test_behind_a_transposed_convolution(groups: int) -> None:
     assert folded(f"{IMAGE}; output y = x -> conv_transpose(8, 3, stride = 2, groups = {groups}) -> batch_norm") == ["ConvTranspose"]
