@@ -228,6 +228,18 @@ def test_a_residual_stream_in_float32_stays_so() -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------------- ranges
+def test_what_is_given_is_not_rounded_for_others() -> None:
+    text = (
+        "net a {\n  input x: [N, 3, H = 8, W = 8]\n  output same = x\n  output size = x -> abs\n"
+        "  output y = x -> conv(8, 3, padding = 1) -> relu -> conv(4, 3)\n}"
+    )
+    graph, x = loads(text).graph, np.random.default_rng(0).standard_normal((64, 3, 8, 8)).astype(np.float32)
+    found = quantized_model(model_bytes(graph, Initial(0), OnnxOptions(fold=True)), examples_of(Signature.of(graph), {"x": x}))
+    session = ort.InferenceSession(bytes_of(found))
+    same, size = session.run(["same", "size"], {"x": 3 * x[:2]})
+    assert (same == 3 * x[:2]).all() and (size == abs(same)).all() and found.left_out == ()
+
+
 def test_ranges_do_not_depend_on_how_examples_are_grouped() -> None:
     model, examples = chain()
     with taken_apart(model) as parts:

@@ -144,7 +144,7 @@ def _int8(model: FloatModel, candidates: list[Any], left: set[str], ranges: Mapp
     chosen = [node.name for node in candidates if node.name not in left]
     whole = model.whole()
     if not chosen:
-        return finished(whole, model.nodes, left)
+        return finished(whole, model.nodes, left, ())
     limits = {name: tuple(np.array(end, np.float32) for end in found) for name, found in ranges.items()}
     quantizer = QDQQuantizer(
         whole,
@@ -159,4 +159,4 @@ def _int8(model: FloatModel, candidates: list[Any], left: set[str], ranges: Mapp
         {},
     )
     quantizer.quantize_model()
-    return finished(quantizer.model.model, model.nodes, left)
+    return finished(quantizer.model.model, model.nodes, left, chosen)

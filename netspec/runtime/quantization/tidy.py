@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import onnx
@@ -10,10 +11,10 @@ from netspec.runtime.quantization.float_model import inner_nodes
 from netspec.runtime.quantization.loss import canonical
 
 
-def finished(made: Any, original: Any, left: set[str]) -> Any:
+def finished(made: Any, original: Any, left: set[str], chosen: Collection[str]) -> Any:
     """The quantizer's model, with the facts of the original: names, descriptions, metadata, and types of the values still there. `left`
-    are the nodes in float32. The model is changed, and given back."""
-    _read_exactly(made, left, original)
+    are the nodes that were left in float32, `chosen` those in int8. The model is changed, and given back."""
+    _read_exactly(made, left, frozenset(chosen), original)
     _sweep(made)
     _sort(made)
     computed = {name for node in made.graph.node for name in node.output}
@@ -25,17 +26,24 @@ def finished(made: Any, original: Any, left: set[str]) -> Any:
     return made
 
 
-def _read_exactly(made: Any, left: set[str], original: Any) -> None:
-    """Let the nodes in float32 read values as they are computed: the quantizer rounds a value for all who read it."""
+def _read_exactly(made: Any, left: set[str], chosen: frozenset[str], original: Any) -> None:
+    """Let the nodes in float32 read values as they are computed: the quantizer rounds a value for all who read it.
+
+    Those that were left out read exactly whatever there is; others what is given or computed in float32, for what int8 computes would not
+    be computed in int8 if somebody read it before it is rounded.
+    """
     maker = {name: node for node in made.graph.node for name in node.output}
     was = {name: node.op_type for node in original.graph.node for name in node.output}
+    floating = {node.name for node in original.graph.node} - chosen
     for node in made.graph.node:
-        for place, name in enumerate(node.input if node.name in left else ()):
+        for place, name in enumerate(node.input if node.name in floating else ()):
             second = maker.get(name)
             first = maker.get(second.input[0]) if second is not None and second.op_type == "DequantizeLinear" else None
             if first is None:
                 continue
             source = first.input[0]
+            if node.name not in left and source in maker and maker[source].name in chosen:
+                continue
             if source not in maker or maker[source].op_type == was.get(canonical(source, was)):  # else a ReLU went into the rounding
                 node.input[place] = source
 
