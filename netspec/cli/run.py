@@ -132,8 +132,6 @@ def _of_file(options: argparse.Namespace, settings: dict[str, Any]) -> "Session"
 
 def _told(session: "Session") -> "Session":
     """The session, with what its user should know of it on standard error."""
-    for remark in session.remarks:
-        print(f"warning: {shown(remark)}", file=sys.stderr)
     if session.fallback:
         first = ", ".join(session.fallback[:8]) + (f" and {len(session.fallback) - 8} more" if len(session.fallback) > 8 else "")
         print(f"on the CPU, not on {session.provider}: {shown(first)}", file=sys.stderr)

@@ -52,16 +52,16 @@ _TEXTS: dict[str, frozenset[int]] = {
 
 @record
 class Inspection:
-    """What a model file has: how many nodes and tensors, and which files beside it; `remarks` are for its reader."""
+    """What a model file has: how many nodes and tensors, and which files beside it."""
 
     nodes: int
     tensors: int
     files: tuple[str, ...]
-    remarks: tuple[str, ...]
 
 
 def inspect(path: str | os.PathLike[str]) -> Inspection:
-    """Look a model file through. Raises Refusal: NS732 where there is none, NS756 where it is damaged or hostile."""
+    """Look a model file through. Raises Refusal: NS732 where there is none, NS756 where it is damaged or hostile, NS633 for weights that
+    are no numbers."""
     path = os.fspath(path)
     try:
         with open(path, "rb", opener=_without_waiting) as file:
@@ -73,10 +73,11 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
         bad = without_number(walk.stretches)
     except OSError as error:
         raise Refusal("NS732", f"{path} cannot be read: {error.strerror}", status=2) from None
-    remarks = [f"{name} has {count:,} values that are no numbers (NaN)" for name, count in list(bad.items())[:10]]
-    if len(bad) > 10:
-        remarks.append(f"and so have {len(bad) - 10:,} more tensors")
-    return Inspection(walk.nodes, walk.tensors, walk.beside.files, tuple(remarks))
+    if bad:
+        notes = tuple(f"{name} has {count:,} values that are no numbers (NaN)" for name, count in list(bad.items())[:10])
+        more = (f"and so have {len(bad) - 10:,} more tensors",) if len(bad) > 10 else ()
+        raise Refusal("NS633", f"{path} holds weights that are no numbers", notes=notes + more, status=2)
+    return Inspection(walk.nodes, walk.tensors, walk.beside.files)
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -190,12 +190,15 @@ class Beside:
 
 
 def without_number(stretches: list[Stretch]) -> dict[str, int]:
-    """The tensors with values that are no numbers, and how many each has. Reads them in small pieces."""
+    """The tensors with values that are no numbers, and how many each has. Reads them in small pieces. A lone number may be none: some
+    models hold one to compare with."""
     found: dict[str, int] = {}
     for one in stretches:
         if one.dtype not in _FLOATS:
             continue
         element = np.dtype(_FLOATS[one.dtype])
+        if one.end - one.start <= element.itemsize:
+            continue
         with open(one.path, "rb") as file:
             file.seek(one.start)
             left = one.end - one.start

@@ -49,7 +49,7 @@ class Session:
     `inputs` are the shapes that it takes by name, None where a size is open; `outputs` the names of what it gives; `provider` is the
     one in use, `assignments` says which provider runs each node (on the CPU nothing; None where this onnxruntime does not tell),
     `fallback` which layers run on the CPU instead; `metadata` are the facts in the file, and `labels` the names of its classes, if it
-    has them; `remarks` are what a reader should know of the file (weights that are no numbers).
+    has them.
     """
 
     def __init__(
@@ -63,14 +63,13 @@ class Session:
 
         Raises Refusal: NS730 for a provider that is not installed, NS731 for one that does not start, NS732 for a model that
         onnxruntime does not take, NS733 and NS757 for an option, NS735 for an operator without a kernel, NS736 for layers on the CPU
-        where `strict`, NS756 for a file that is damaged or hostile.
+        where `strict`, NS756 for a file that is damaged or hostile, NS633 for one with weights that are no numbers.
         """
         self.settings = settings_of(options)
-        self.remarks: tuple[str, ...] = ()
         if not isinstance(model, bytes) and os.path.isfile(model):
             from netspec.runtime.model_file import inspect
 
-            self.remarks = inspect(model).remarks
+            inspect(model)
         started = start(model, provider, self.settings)
         self.provider, self._session = started.provider, started.session
         self.assignments: tuple[Assignment, ...] | None = started.assignments
