@@ -131,6 +131,8 @@ def compiled(options: argparse.Namespace) -> Compilation:
     """The one net that a command line means. Raises `SpecError` or `Refusal`; warnings go to standard error."""
     limits = limits_of(options)
     source, net = open_spec(options.spec, limits, read_stdin(options.spec))
+    for name in {*call_of(options)[1]}.intersection(static_of(options)):
+        raise Refusal("NS015", f"`{name}` is open with --size, and a number with --static", helps=("give one of them",), status=2)
     done = compile(source, net, *call_of(options), limits, static_of(options))
     if done.graph is not None and getattr(options, "batch", None):
         done = compile(source, net, *call_of(options), limits, {**static_of(options), **_batch(done.graph, options.batch)})

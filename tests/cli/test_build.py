@@ -25,6 +25,7 @@ from tests.cli.conftest import Command
         (["-o", "models"], "`models` does not say what to build"),
         (["-o", "a.onnx", "--static", "H=16,H=18"], "`H` is given twice: 16 and 18"),
         (["-o", "a.onnx", "--static", "N=3", "--batch", "4"], "--batch 4: no input of good begins with an open size"),
+        (["-o", "a.onnx", "--static", "H=16", "--size", "H=18"], "`H` is open with --size, and a number with --static"),
         (["-o", "a.onnx", "--strip", "module."], "--strip is of a file of weights"),
     ],
 )

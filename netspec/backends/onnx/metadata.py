@@ -145,11 +145,13 @@ def _are_names(value: Any) -> bool:
 
 
 def _count(names: Sequence[str], graph: "Graph", path: str) -> None:
-    """Raises Refusal NS712 where no output can have a score for each name; one score is enough for two of them."""
-    shapes = {port.name: graph.values[port.value].shape for port in graph.outputs}
+    """Raises Refusal NS712 where no output can have a score for each name, along axis 1 or the last; one is enough for two of them."""
     fits = {len(names), 1} if len(names) == 2 else {len(names)}
-    if any(not isinstance(size, int) or size in fits for shape in shapes.values() for size in shape[1:]):
-        return
+    for port in graph.outputs:
+        shape = graph.values[port.value].shape[1:]
+        known = {size for size in (*shape[:1], *shape[-1:]) if isinstance(size, int)}
+        if shape and (not known or known & fits):
+            return
     shown = ", ".join(f"`{name}` {graph.values[port.value].type}" for name, port in ((p.name, p) for p in graph.outputs[:4]))
     raise Refusal("NS712", f"{path} has {len(names):,} class names, and no output has so many scores", notes=(shown,), status=2)
 

@@ -9,6 +9,7 @@ https://onnxruntime.ai/docs/reference/compatibility.html. A release reads all ol
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from typing import Any
 
 from netspec.backends.onnx.options import STORED, OnnxOptions
@@ -61,7 +62,13 @@ def release(name: str) -> Release:
 
 
 def options_for(target: str | None = None, opset: int | None = None, **options: Any) -> OnnxOptions:
-    """Options of a file, for a release where one is named. Raises Refusal NS751 for a name, and for what that release does not read."""
+    """Options of a file, for a release where one is named. Raises Refusal: NS751 for a release that there is not, and for what it does not
+    read; NS015 for an option that there is not."""
+    known = [each.name for each in fields(OnnxOptions)]
+    for name in options:
+        if name not in known:
+            helps = suggestion(name, known) or (f"there are {', '.join(known)}",)
+            raise Refusal("NS015", f"an ONNX file has no option `{name}`", helps=helps, status=2)
     if target is not None:
         found = release(target)
         found.check(options.get("precision", "fp32"))

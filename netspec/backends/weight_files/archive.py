@@ -6,6 +6,7 @@ import os
 import zipfile
 
 from netspec.backends.weight_files.entry import malformed, too_much
+from netspec.diagnostics.model import Refusal
 
 #: How many members an archive may have, and how much larger than the file they may be.
 MOST_MEMBERS = 100_000
@@ -16,6 +17,17 @@ HARMLESS = 64 << 20
 _RECORD = 256
 #: The records at the end of an archive: that of the table (its length at 12), and that which leads to the 64-bit one (its length at 40).
 _END, _END_BYTES, _LOCATOR, _END64, _END64_BYTES = b"PK\5\6", 22, b"PK\6\7", b"PK\6\6", 56
+#: How files of `torch.save` before PyTorch 1.6 begin: the pickle of a number.
+_OLD = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")
+
+
+def _no_archive(path: str) -> Refusal:
+    """The refusal of a file that is no zip archive: what `torch.save` wrote before PyTorch 1.6 is one pickle after another."""
+    with open(path, "rb") as file:
+        if file.read(len(_OLD)) != _OLD:
+            return malformed(path, "it is no zip archive")
+    helps = ("write it again with PyTorch: `torch.save(torch.load(path, weights_only=True), path)`",)
+    return malformed(path, "it is of PyTorch's format before 1.6, which is pickles alone", helps)
 
 
 def inspect(path: str, stored: bool = False) -> list[zipfile.ZipInfo]:
@@ -30,7 +42,7 @@ def inspect(path: str, stored: bool = False) -> list[zipfile.ZipInfo]:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError, RecursionError):
-        raise malformed(path, "it is no zip archive") from None
+        raise _no_archive(path) from None
     if len(members) > MOST_MEMBERS:
         raise too_much(path, f"it has {len(members):,} members, more than {MOST_MEMBERS:,}")
     names = [member.filename for member in members]

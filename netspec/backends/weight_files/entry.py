@@ -34,9 +34,9 @@ def at(dtype: str, shape: tuple[int, ...], span: Span, place: Hashable = None) -
     return Entry(dtype, shape, lambda: span.elements(dtype, 0, prod(shape)).reshape(shape), place, span)
 
 
-def malformed(path: str | os.PathLike[str], why: str) -> Refusal:
+def malformed(path: str | os.PathLike[str], why: str, helps: tuple[str, ...] = ()) -> Refusal:
     """The refusal of a file that is not what its name says."""
-    return Refusal("NS622", f"{os.fspath(path)} is damaged or no {kind(path)} file: {why}")
+    return Refusal("NS622", f"{os.fspath(path)} is damaged or no {kind(path)} file: {why}", helps=helps)
 
 
 def too_much(path: str | os.PathLike[str], why: str) -> Refusal:

@@ -76,6 +76,15 @@ def test_names_are_counted(tmp_path: Path) -> None:
             facts(None, str(tmp_path / "names.txt"), graph=graph)
         else:
             assert "2 class names" in refused("NS712", None, str(tmp_path / "names.txt"), graph=graph)
+    pixels = netspec.loads("net a { input x: [N, 3, H, W]; output x -> conv(7, 1) }").graph
+    assert "2 class names" in refused("NS712", None, str(tmp_path / "names.txt"), graph=pixels)
+    facts(None, str(tmp_path / "names.txt"), graph=netspec.loads("net a { input x: [N, T, 3]; output x -> linear(2) }").graph)
+
+
+def test_an_option_that_there_is_not(tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match="NS015") as refusal:
+        netspec.loads("net a { input x: [N, 8]; output x -> linear(2) }").save_onnx(str(tmp_path / "a.onnx"), folds=True)
+    assert "`fold`" in refusal.value.diagnostic.helps[0] and not list(tmp_path.iterdir())
 
 
 def test_what_is_given() -> None:

@@ -146,3 +146,9 @@ def test_pt_with_tensors_that_are_not_what_is_stored(tmp_path):
     refused("NS622", tmp_path / "w.pt")
     torch.save({"a": torch.zeros(1).expand(1 << 40)}, tmp_path / "w.pt")  # four terabytes in four bytes
     refused("NS624", tmp_path / "w.pt")
+
+
+def test_pt_of_before_1_6_says_how_it_is_written_again(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save({"a": torch.zeros(3)}, tmp_path / "w.pt", _use_new_zipfile_serialization=False)
+    assert "before 1.6" in refused("NS622", tmp_path / "w.pt")
