@@ -23,13 +23,17 @@ from netspec.analyses.cost.typed import typed
 from netspec.diagnostics.model import Refusal
 from netspec.record import record
 from netspec.runtime.profile_events import Call, Run, read_runs
-from netspec.runtime.profile_layers import Share, bare_name, shares
+from netspec.runtime.profile_functions import has_functions, written_out
+from netspec.runtime.profile_layers import INLINED, Share, bare_name, shares
 from netspec.runtime.providers import PROVIDERS, first_line, label_of, start
 
 if TYPE_CHECKING:
     from netspec.graph import Graph
+    from netspec.runtime.options import SessionSettings
     from netspec.runtime.session import Session
 
+#: Where the weights beside a model are, for one in memory.
+_FOLDER = "session.model_external_initializers_file_folder_path"
 #: What is no layer's: the arithmetic of sizes, and what onnxruntime does between nodes.
 SIZES, BETWEEN = "(sizes)", "(between nodes)"
 
@@ -96,7 +100,7 @@ def profile(model: Any, arrays: Mapping[str, Any], session: Session, *, runs: in
         raise Refusal("NS733", f"a profile takes 1 to 10,000 runs, and a warm-up of 0 or more, not {runs} and {warmup}", status=2)
     with tempfile.TemporaryDirectory() as folder:
         settings = replace(session.settings, cuda_graph=False)  # of a replayed run the profiler sees nothing
-        timed = start(model, session.provider, settings, os.path.join(folder, "profile")).session
+        timed, plain = _started(model, session, settings, os.path.join(folder, "profile"))
         try:
             for _ in range(warmup + runs):
                 session.compute(timed, arrays)
@@ -108,14 +112,32 @@ def profile(model: Any, arrays: Mapping[str, Any], session: Session, *, runs: in
     remarks = [] if len(found) == runs else [f"the profiler kept {len(found)} of {runs} runs: it has room for a million events"]
     if PROVIDERS[session.provider].device != "cpu":
         remarks.append("a device works on while the next node is sent to it: times of nodes are those of sending, the total is real")
-    return _Times(found, session, arrays).profile(remarks)
+    if not plain:
+        remarks.append("its functions could not be written out: what runs inside of them is told of by operator, not by layer")
+    return _Times(found, session, arrays, plain).profile(remarks)
+
+
+def _started(model: Any, session: Session, settings: SessionSettings, prefix: str) -> tuple[Any, bool]:
+    """onnxruntime's session with its profiler on, and whether its nodes have the names of layers: calls of functions are written out
+    before, for onnxruntime, which would do so itself, does not tell them apart."""
+    if not has_functions(model):
+        return start(model, session.provider, settings, prefix).session, True
+    flat = written_out(model, session.graph)
+    if flat is not None:
+        beside = {} if isinstance(model, bytes) else {_FOLDER: os.path.dirname(os.path.abspath(model))}
+        try:
+            found = start(flat, session.provider, replace(settings, session_options={**settings.session_options, **beside}), prefix)
+            return found.session, True
+        except Refusal:  # onnxruntime before 1.21 finds no weights beside a model in memory
+            pass
+    return start(model, session.provider, settings, prefix).session, False
 
 
 class _Times:
-    """The calls of several runs, put together by node."""
+    """The calls of several runs, put together by node. `plain` is whether nodes are called as layers, those of functions too."""
 
-    def __init__(self, runs: Sequence[Run], session: Session, arrays: Mapping[str, Any]) -> None:
-        self.session, self.arrays, self.count = session, arrays, len(runs)
+    def __init__(self, runs: Sequence[Run], session: Session, arrays: Mapping[str, Any], plain: bool) -> None:
+        self.session, self.arrays, self.plain, self.count = session, arrays, plain, len(runs)
         self.total = median(run.time for run in runs) / 1e6
         self.calls = _once(runs[0].calls)
         times: list[dict[str, float]] = []
@@ -140,7 +162,7 @@ class _Times:
         whole, _ = with_bodies(graph)
         at = typed(whole, {**graph.typical, **sizes})
         costs = at_every_step(whole, at, storages(whole, at.types))
-        found, without = shares(whole, self.calls, costs, [kind.shape for kind in at.types])
+        found, without = shares(whole, self.calls, costs, [kind.shape for kind in at.types], self.plain)
         rows, places = [], []
         for share in found:
             names = [whole.nodes[number].name for number in share.layers]
@@ -150,7 +172,8 @@ class _Times:
         others: dict[str, list[int]] = {}
         for number in without:
             call = self.calls[number]
-            others.setdefault(SIZES if call.node.startswith("size/") else f"({call.op_type})", []).append(number)
+            inside = " in a function" if not self.plain and call.node.startswith(INLINED) else ""
+            others.setdefault(SIZES if call.node.startswith("size/") else f"({call.op_type}{inside})", []).append(number)
         rows += [self._row(label, (), numbers) for label, numbers in others.items()]
         return rows, places
 

@@ -26,7 +26,9 @@ _HEAVY = re.compile(r"Conv|Gemm|MatMul|LSTM|GRU|RNN|Attention|Einsum")
 _SIZES = "size/"
 #: What onnxruntime puts around names: before those whose element type it has raised, behind those whose layout it has changed.
 _AROUND = re.compile(r"^InsertedPrecisionFreeCast_|(_nchwc|_token_\d+)+$")
-_INLINED = "_inlfunc_"
+#: How onnxruntime begins the names of nodes that it has written out itself: of the model's functions, and of operators of ONNX that
+#: it knows as functions of others alone.
+INLINED = "_inlfunc_"
 
 
 @record
@@ -38,13 +40,15 @@ class Share:
 
 
 def shares(
-    graph: Graph, calls: Sequence[Call], costs: Sequence[LayerCost], shapes: Sequence[tuple[int, ...]]
+    graph: Graph, calls: Sequence[Call], costs: Sequence[LayerCost], shapes: Sequence[tuple[int, ...]], plain: bool = True
 ) -> tuple[list[Share], list[int]]:
     """The calls of a run by layer, in the order in which they first ran; and those calls that are no layer's.
 
     `graph` has its bodies among its own nodes; `costs` are those of its nodes, `shapes` those of its values, at the sizes of the run.
+    Where the model has functions that are not written out (`plain` is false), their nodes are of layers inside of blocks, but which
+    they are cannot be told: those layers that are named nowhere are then of no share.
     """
-    found = _Attribution(graph, calls, costs, shapes)
+    found = _Attribution(graph, calls, costs, shapes, plain)
     found.by_name()
     found.by_place()
     found.heads()
@@ -53,10 +57,14 @@ def shares(
 
 
 class _Attribution:
-    """Who is whose. `calls_of` are the calls of each layer that has any; `home` is the layer with calls that a layer went into."""
+    """Who is whose. `calls_of` are the calls of each layer that has any; `home` is the layer with calls that a layer went into;
+    `hidden` are the layers that may be nodes without a name that tells."""
 
-    def __init__(self, graph: Graph, calls: Sequence[Call], costs: Sequence[LayerCost], shapes: Sequence[tuple[int, ...]]) -> None:
-        self.graph, self.calls, self.costs, self.shapes = graph, calls, costs, shapes
+    def __init__(
+        self, graph: Graph, calls: Sequence[Call], costs: Sequence[LayerCost], shapes: Sequence[tuple[int, ...]], plain: bool
+    ) -> None:  # fmt: skip
+        self.graph, self.calls, self.costs, self.shapes, self.plain = graph, calls, costs, shapes, plain
+        self.hidden = {number for number, node in enumerate(graph.nodes) if not plain and node.frame}
         self.calls_of: dict[int, list[int]] = {}
         self.home: dict[int, int] = {}
         self.without: list[int] = []
@@ -86,9 +94,8 @@ class _Attribution:
         left = []
         for number in self.without:
             call = self.calls[number]
-            layer = self._inlined(call) if call.node.startswith(_INLINED) else None
-            if layer is None and call.shapes and call.op_type not in _MOVES and not call.node.startswith(_SIZES):
-                layer = self._between(number)
+            unknown = call.op_type in _MOVES or call.node.startswith(_SIZES if self.plain else (_SIZES, INLINED))
+            layer = self._between(number) if call.shapes and not unknown else None
             if layer is None:
                 left.append(number)
             else:
@@ -106,12 +113,12 @@ class _Attribution:
     def rest(self) -> None:
         """Other layers without a call went into the one before them that ran last, or else into the one behind."""
         for number in range(len(self.graph.nodes)):
-            if number not in self.home:
+            if number not in self.home and number not in self.hidden:
                 homes = [self.home[one] for one in self.before[number] if one in self.home]
                 if homes:
                     self.home[number] = max(homes, key=lambda layer: self.calls_of[layer][-1])
         for number in reversed(range(len(self.graph.nodes))):
-            if number not in self.home:
+            if number not in self.home and number not in self.hidden:
                 homes = [self.home[one] for one in self.behind[number] if one in self.home]
                 if homes:
                     self.home[number] = min(homes, key=lambda layer: self.calls_of[layer][0])
@@ -132,19 +139,6 @@ class _Attribution:
         self.calls_of[layer].sort()
         self.home[layer] = layer
 
-    def _inlined(self, call: Call) -> int | None:
-        """The layer of a node out of a function of the model, `_inlfunc_basic_token_2_relu1`: which call of the function it is from
-        nothing tells but the order, so it is the first without calls that is named so in its block, and makes such a tensor."""
-        bare = bare_name(call.node)
-        starts = [place + 1 for place, letter in enumerate(bare) if letter == "_"]
-        for start in starts:
-            local = f".{bare[start:]}"
-            found = [n for n, node in enumerate(self.graph.nodes) if n not in self.home and f".{node.name}".endswith(local)]
-            alike = [n for n in found if call.shapes and self.shapes[self.graph.nodes[n].outputs[0]] == call.shapes[0]]
-            if found:
-                return (alike or found)[0]
-        return None
-
     def _between(self, call: int) -> int | None:
         """The layer without calls that fits a call best: the last of those in the narrowest stretch."""
         nodes = self.graph.nodes
@@ -157,7 +151,10 @@ class _Attribution:
         fits = [
             number
             for number, node in enumerate(nodes)
-            if number not in self.home and low[number] < call < high[number] and self.shapes[node.outputs[0]] == self.calls[call].shapes[0]
+            if number not in self.home
+            and number not in self.hidden
+            and low[number] < call < high[number]
+            and self.shapes[node.outputs[0]] == self.calls[call].shapes[0]
         ]
         return min(fits, key=lambda number: (high[number] - low[number], -number), default=None)
 
@@ -169,7 +166,7 @@ class _Attribution:
             following = []
             for number in row:
                 for one in self.before[number]:
-                    if one in self.home or one in before:
+                    if one in self.home or one in before or one in self.hidden:
                         continue
                     before[one] = number
                     if self.costs[one].macs:
