@@ -47,38 +47,42 @@ class ResetBeforeGRU(nn.GRU):
     def forward(
         self, x: Tensor, h0: Tensor | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        suffixes = ("", "_reverse") if self.bidirectional else ("",)
+        directions = 2 if self.bidirectional else 1
         if h0 is None:
-            h0 = x.new_zeros(
-                self.num_layers * len(suffixes), x.shape[0], self.hidden_size
-            )
+            h0 = x.new_zeros(self.num_layers * directions, x.shape[0], self.hidden_size)
+        self._update_flat_weights()
+        each = 4 if self.bias else 2
         last = []
         for layer in range(self.num_layers):
-            if layer:
+            if layer > 0:
                 x = F.dropout(x, self.dropout, self.training)
-            runs = [
-                self.run(x, h0[layer * len(suffixes) + i], f"_l{layer}{s}", lengths)
-                for i, s in enumerate(suffixes)
-            ]
-            x = torch.cat([steps for steps, _ in runs], 2)
-            last += [h for _, h in runs]
+            runs = []
+            for direction in range(directions):
+                number = layer * directions + direction
+                weights = self._flat_weights[number * each : (number + 1) * each]
+                steps, h = self.run(x, h0[number], weights, lengths, direction == 1)
+                runs.append(steps)
+                last.append(h)
+            x = torch.cat(runs, 2)
         return x, torch.stack(last)
 
     def run(
-        self, x: Tensor, h: Tensor, name: str, lengths: Tensor | None
+        self,
+        x: Tensor,
+        h: Tensor,
+        weights: list[Tensor],
+        lengths: Tensor | None,
+        back: bool,
     ) -> tuple[Tensor, Tensor]:
         """One layer in one direction: all steps, zero where a sequence has ended, and the last state."""
-        weight = getattr(self, f"weight_hh{name}")
-        sizes = (2 * self.hidden_size, self.hidden_size)
-        weight_rz, weight_n = weight.split(sizes)
-        bias_ih = getattr(self, f"bias_ih{name}") if self.bias else None
-        bias_hh = (
-            getattr(self, f"bias_hh{name}") if self.bias else x.new_zeros(len(weight))
-        )
+        sizes = [2 * self.hidden_size, self.hidden_size]
+        weight_rz, weight_n = weights[1].split(sizes)
+        bias_ih = weights[2] if self.bias else None
+        bias_hh = weights[3] if self.bias else x.new_zeros(len(weights[1]))
         bias_rz, bias_n = bias_hh.split(sizes)
-        steps = list(F.linear(x, getattr(self, f"weight_ih{name}"), bias_ih).unbind(1))
-        times = range(len(steps))
-        if name.endswith("_reverse"):
+        steps = list(F.linear(x, weights[0], bias_ih).unbind(1))
+        times = list(range(len(steps)))
+        if back:
             times = times[::-1]
         for t in times:
             into_rz, into_n = steps[t].split(sizes, 1)

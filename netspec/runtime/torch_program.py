@@ -9,6 +9,7 @@ torch.export: https://docs.pytorch.org/docs/stable/export.html; PyTorch deprecat
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import os
@@ -69,7 +70,7 @@ def save_scripted(graph: Graph, path: str | os.PathLike[str], weights: Weights, 
 def exported(graph: Graph, weights: Weights) -> "tuple[torch.export.ExportedProgram, dict[str, int]]":
     """The network as torch.export sees it, every open size open; and the least sizes that it takes, where those are more than the
     network asks for: some programs cannot be told for axes inside that are 1. Raises Refusal NS755."""
-    refusals.check_steps(graph)
+    refusals.check_steps(graph, lambda: _scripts(graph, weights))
     module, wide = _module(graph, weights), roomy(graph)
     failures: list[Exception] = []
     for least, oblivious in (({}, True), ({}, False), *([(wide, False)] if wide else [])):
@@ -101,7 +102,8 @@ def _export(module: "nn.Module", given: list["Tensor"], shapes: list[dict[int, A
 
 
 def scripted(graph: Graph, weights: Weights) -> "torch.jit.ScriptModule":
-    """The network in TorchScript: compiled from its source, or traced where TorchScript does not take that. Raises Refusal NS755."""
+    """The network in TorchScript: compiled from its source, or traced where TorchScript does not take that, with the blocks that it
+    does take compiled. Raises Refusal NS755."""
     import torch
 
     module, trials = _module(graph, weights), _trials(graph)
@@ -113,11 +115,47 @@ def scripted(graph: Graph, weights: Weights) -> "torch.jit.ScriptModule":
         except Exception:  # outside of the part of Python that it knows, or of the arithmetic that it has
             pass
         try:
-            program = torch.jit.trace(with_plain_outputs(module), tuple(trials[0]), check_trace=False)
+            program = torch.jit.trace(with_plain_outputs(_partly_scripted(module)), tuple(trials[0]), check_trace=False)
         except Exception as error:
             raise refusals.refused(graph, module, error, ".ts") from error
         _compare(graph, module, program, trials, "tracing")
     return cast("torch.jit.ScriptModule", program)
+
+
+def _scripts(graph: Graph, weights: Weights) -> bool:
+    try:
+        scripted(graph, weights)
+    except Refusal:
+        return False
+    return True
+
+
+def _partly_scripted(module: "nn.Module") -> "nn.Module":
+    """The same module (weights shared) with those blocks of its own source compiled that TorchScript takes: a trace keeps the loops
+    of these, and writes out the others. torch's layers stay, for a compiled one takes no packed sequences."""
+    import torch
+
+    done: dict[int, nn.Module] = {}
+
+    def of(part: "nn.Module") -> "nn.Module":
+        if id(part) not in done:
+            done[id(part)] = compiled(part) or rebuilt(part)
+        return done[id(part)]
+
+    def compiled(part: "nn.Module") -> "nn.Module | None":
+        if part is module or type(part).__module__ != type(module).__module__:
+            return None
+        try:
+            return cast("nn.Module", torch.jit.script(part))
+        except Exception:  # outside of the part of Python that it knows
+            return None
+
+    def rebuilt(part: "nn.Module") -> "nn.Module":
+        own = copy.copy(part)
+        own._modules = {name: child and of(child) for name, child in part._modules.items()}
+        return own
+
+    return of(module)
 
 
 # ------------------------------------------------------------------------------------------------------------- the module

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from netspec.diagnostics.model import Refusal
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _DATA = "what it does next depends on the numbers in a tensor"
+_ONNX = "-o net.onnx says all of it"
 #: how torch says it, and how we do
 _WORDS = (
     (r"data[- ]dependent|unbacked|Could not guard|but got FakeTensor", _DATA),
@@ -21,15 +23,23 @@ _WORDS = (
 )
 
 
-def check_steps(graph: Graph) -> None:
-    """Raise Refusal NS755 for a recurrence over an open number of steps, before torch takes its time to write every one of them out."""
+def check_steps(graph: Graph, scripts: Callable[[], bool]) -> None:
+    """Raise Refusal NS755 for a recurrence over an open number of steps, before torch takes its time to write every one of them out.
+
+    `scripts` tells whether TorchScript takes the network: what is named as a way out is one."""
     node = _loop(graph)
     if node is None:
         return
-    why = f"it writes out the steps of {node.name}{_line(node)}, and so fixes how many there are"
-    message = f"torch.export cannot make a .pt2 file of {graph.name}: {why}"
-    helps = _helps(graph, " ".join(sorted(_steps(graph, node))))
-    raise Refusal("NS755", message, helps=(*helps, "so does -o net.ts, TorchScript"))
+    packed = _packed(graph)
+    if packed is not None:
+        why = f"{_DATA} at {packed.name}{_line(packed)}"
+        helps: tuple[str, ...] = (_ONNX,)
+    else:
+        why = f"it writes out the steps of {node.name}{_line(node)}, and so fixes how many there are"
+        helps = _helps(graph, " ".join(sorted(_steps(graph, node))))
+    if scripts():
+        helps = (*helps, "so does -o net.ts, TorchScript")
+    raise Refusal("NS755", f"torch.export cannot make a .pt2 file of {graph.name}: {why}", helps=helps)
 
 
 def refused(graph: Graph, module: "nn.Module", error: Exception, kind: str) -> Refusal:
@@ -37,7 +47,7 @@ def refused(graph: Graph, module: "nn.Module", error: Exception, kind: str) -> R
     tool = {".pt2": "torch.export", ".ts": "TorchScript"}[kind]
     text = str(error)
     reason = next((words for pattern, words in _WORDS if re.search(pattern, text)), "it gives up")
-    helps = ("-o net.onnx says all of it",) if reason == _DATA else _helps(graph, text)
+    helps = (_ONNX,) if reason == _DATA else _helps(graph, text)
     node = _node(graph, module, error) or _loop(graph)
     where = f" at {node.name}{_line(node)}" if node is not None else ""
     first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
@@ -60,7 +70,7 @@ def different(graph: Graph, given: list["Tensor"], tool: str, output: str) -> Re
 
 def _fixes(graph: Graph, given: list["Tensor"], tool: str, notes: tuple[str, ...]) -> Refusal:
     shapes = ", ".join(f"{port.name} {list(x.shape)}" for port, x in zip(graph.inputs, given))
-    node = _loop(graph)
+    node = next((loop for loop in _loops(graph) if tool == "tracing" and loop.op.NAME == "scan"), _loop(graph))
     where = f" (at {node.name}{_line(node)}, perhaps)" if node is not None else ""
     message = f"{tool} does not keep the sizes of {graph.name} open{where}: the program is wrong for {shapes}"
     return Refusal("NS755", message, notes=notes, helps=_helps(graph, ""))
@@ -71,7 +81,7 @@ def _helps(graph: Graph, text: str) -> tuple[str, ...]:
     every = [size for size in graph.sizes if size.name not in _batch(graph)] or list(graph.sizes)
     named = [size for size in every if re.search(rf"\b_?{re.escape(size.name)}\b", text)] or every
     if not named:
-        return ("-o net.onnx says all of it",)
+        return (_ONNX,)
     return (f"--static {','.join(f'{size.name}={size.typical}' for size in named)} makes them numbers", "-o net.onnx keeps every size open")
 
 
@@ -95,10 +105,19 @@ def _node(graph: Graph, module: "nn.Module", error: BaseException) -> Node | Non
 
 def _loop(graph: Graph) -> Node | None:
     """The first layer of many steps, of which torch.export is known to fix how many there are, where that is open."""
+    return next(_loops(graph), None)
+
+
+def _loops(graph: Graph) -> Iterator[Node]:
     for node in graph.nodes:
         if any("open number of steps" in limitation.condition for limitation in node.op.LIMITATIONS) and _steps(graph, node):
-            return node
-    return None
+            yield node
+
+
+def _packed(graph: Graph) -> Node | None:
+    """The first recurrent layer whose sequences are packed by their lengths: torch.export knows no such thing, however many steps."""
+    packs = (node for node in graph.all_nodes() if node.op.FAMILY == "recurrent" and getattr(node.op, "lengths", False))
+    return next((node for node in packs if getattr(node.op, "reset", "after") == "after"), None)
 
 
 def _steps(graph: Graph, node: Node) -> set[str]:

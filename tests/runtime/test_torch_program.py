@@ -23,6 +23,11 @@ UNET = (
 )
 HALVES = "input x: [N, 1, L = 20]\n input side: [N, 2, 2 * L + 1]\n output y = (x -> conv(2, 1)) \n output z = side -> relu"
 STEPS = "input x: [N, T = 6, 3]\n output y = x -> gru(4)"
+LENGTHS = "input x: [N, T = 6, 3]\n input n: int64 [N]\n "
+CELL = "block cell {\n input x: [N, C]\n input h: [N, C]\n output h = x + h -> tanh\n output y = h * 2\n}\n"
+ROWS = "block rows {\n input x: [N, U, C]\n input s: [N, C]\n f = x -> scan(cell, axis = 1, states = true, reverse = true)\n"
+ROWS += " output s = f.h + s\n output y = f.y\n}\n"
+BRANCHES = "input x: [N, 4, H = 15, W = 15]\n a = x -> {}\n b = x -> conv(4, 1, stride = {})\n output y = a + b"
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -82,6 +87,65 @@ def test_open_steps_are_refused_and_fixed_ones_are_not(tmp_path: Path) -> None:
     assert refused.value.diagnostic.helps[0] == "--static T=6 makes them numbers" and not list(tmp_path.iterdir())
     loads("net a {\n " + STEPS + "\n}", static={"T": 6}).export(str(tmp_path / "a.pt2"))
     assert torch.export.load(tmp_path / "a.pt2").module()(torch.zeros(5, 6, 3)).shape == (5, 6, 4)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "input x: [N, T = 6, 3]\n output y = x -> scan(cell, over = T, reverse = true)",
+        "input x: [N, T = 6, 3]\n output y = (x -> scan(cell, over = T)) ++ (x -> scan(cell, over = T, reverse = true)) -> gru(2)",
+        "input x: [N, T = 6, U = 4, 3]\n output y = x -> scan(rows, axis = 1, reverse = true)",
+        "input x: [N, T = 6, 3]\n output y = x -> gru(4, layers = 2, bidirectional = true, reset = before)",
+        LENGTHS + "output y = x -> gru(4, reset = before, bias = false, lengths = n) -> scan(cell, over = T)",
+        LENGTHS + "output y = x -> lstm(4, lengths = n) -> gru(2, reset = before)",  # packed: traced, the second layer compiled
+    ],
+)
+def test_torchscript_keeps_the_steps_open(body: str) -> None:
+    made = loads(CELL + ROWS + "net a {\n " + body + "\n}")
+    program = torch_program.scripted(made.graph, Initial(0, {t.name: t for t in made.graph.weights}))
+    module = made.torch().eval()
+    for steps in (1, 9):
+        same(program(*arrays(made, N=2, T=steps)), module(*arrays(made, N=2, T=steps)))
+
+
+def test_only_what_works_is_named_as_a_way_out() -> None:
+    def helps(body: str) -> tuple[str, ...]:
+        made = loads(CELL + "net a {\n " + body + "\n}")
+        with pytest.raises(Refusal, match="NS755") as refused:
+            torch_program.exported(made.graph, Initial(0, {t.name: t for t in made.graph.weights}))
+        return refused.value.diagnostic.helps
+
+    assert helps(STEPS) == ("--static T=6 makes them numbers", "-o net.onnx keeps every size open", "so does -o net.ts, TorchScript")
+    packed = LENGTHS + "output y = x -> lstm(3, lengths = n)"
+    assert helps(packed) == ("-o net.onnx says all of it", "so does -o net.ts, TorchScript")
+    assert helps(packed + " -> scan(cell, over = T)") == ("-o net.onnx says all of it",)
+
+
+def test_a_trace_that_writes_a_scan_out_names_it() -> None:
+    made = loads(CELL + "net a {\n " + LENGTHS + "output y = x -> lstm(3, lengths = n) -> scan(cell, over = T)\n}")
+    with pytest.raises(Refusal, match=r"NS755.*tracing does not keep the sizes of a open \(at scan1"):
+        torch_program.scripted(made.graph, Initial(0, {t.name: t for t in made.graph.weights}))
+
+
+@pytest.mark.parametrize(
+    ("layer", "stride"),
+    [
+        ("conv(4, 3, padding = same_upper, stride = 2)", 2),
+        ("conv(4, 2, padding = same_upper, stride = 2)", 2),
+        ("conv(4, 3, padding = same_upper, stride = 2, dilation = 2)", 2),
+        ("conv(4, 2, padding = same_upper, stride = 3)", 3),
+        ("max_pool(3, padding = same_upper, stride = 2)", 2),
+        ("pad(((0, -H % 8), (0, -W % 8))) -> conv(4, 8, stride = 8)", 8),
+    ],
+)
+def test_branches_of_a_stride_meet_at_every_size(layer: str, stride: int) -> None:
+    made = net(BRANCHES.format(layer, stride))
+    program, least = torch_program.exported(made.graph, Initial(0, {t.name: t for t in made.graph.weights}))
+    assert not least
+    module, run = made.torch().eval(), program.module()
+    for size in (1, 2, 15, 16, 17, 18, 21):
+        given = torch.randn(2, 4, size, size + 1)
+        same(run(given), module(given))
 
 
 def test_a_trace_that_bakes_a_size_in_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,7 +108,8 @@ def _parsed(size: Dim) -> ast.expr:
 def _related(size: Dim, axes: dict[Size, Extent]) -> Form | None:
     """A size as one axis and a number, or as what cropping one axis to another takes: readable where the normal form is not.
 
-    Of one axis: a sum, a multiple, a part rounded down or up, and what completes it to a multiple.
+    Of one axis: a sum, a multiple, a part rounded down or up, and what completes it to an even number. (`-n % 8` would be the short
+    form for other multiples, but torch.export takes no remainders of negative numbers into its bounds: they are left as written.)
     """
     open_axes = [(length, form) for length, form in axes.items() if isinstance(length, Dim)]
     for length, form in open_axes:
@@ -122,8 +123,8 @@ def _related(size: Dim, axes: dict[Size, Extent]) -> Form | None:
                 return Operation("//", form, Literal(factor))
             if (length + (factor - 1)) // factor == size:
                 return Operation("//", Operation("+", form, Literal(factor - 1)), Literal(factor))
-            if size + length == (length + (factor - 1)) // factor * factor:
-                return Operation("%", Operation("*", Literal(-1), form), Literal(factor))
+        if size + length == (length + 1) // 2 * 2:
+            return Operation("%", form, Literal(2))
     for length, form in open_axes:
         for other, smaller in open_axes:
             start = Operation("//", Operation("-", form, smaller), Literal(2))

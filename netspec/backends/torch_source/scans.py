@@ -26,6 +26,7 @@ class _Loop:
 
     def __init__(self, form: Scan, targets: list[str], taken: set[str], writer: Writer) -> None:
         self.form, self.writer, self.busy = form, writer, set(taken)
+        self.order = "[::-1]" if form.reverse else ""  # TorchScript takes no `reversed` of a list
         count = form.results.count("")
         self.stacked, self.last = targets[:count], targets[count:]
         self.states = self._states()
@@ -62,10 +63,9 @@ class _Loop:
         given = [self.states[name] if name in self.states else results[number][0] for number, name in enumerate(self.form.results)]
         lines += self.writer.lines(Apply(self.form.cell, self._arguments()), 3, f"{', '.join(given)} = ")
         lines += [f"{room}{INDENT}{gathered}.append({step})" for step, gathered in results.values() if gathered]
-        order = "[::-1]" if self.form.reverse else ""
         for target, (_, gathered) in zip(self.stacked, results.values()):
             if gathered:
-                lines.append(f"{room}{target} = torch.stack({gathered}{order}, {self.form.axis})")
+                lines.append(f"{room}{target} = torch.stack({gathered}{self.order}, {self.form.axis})")
         renamed = [(target, variable) for target, variable in zip(self.last, self.states.values()) if target not in ("_", variable)]
         return lines + [f"{room}{target} = {variable}" for target, variable in renamed]
 
@@ -95,8 +95,7 @@ class _Loop:
         taken_apart: list[Form] = []
         for role, argument in zip(self.form.roles, self.form.arguments):
             if role == "step":
-                steps: Form = Text(f"{self.writer.text(argument)}.unbind({self.form.axis})")
-                taken_apart.append(Apply(Text("reversed"), (steps,)) if self.form.reverse else steps)
+                taken_apart.append(Text(f"{self.writer.text(argument)}.unbind({self.form.axis}){self.order}"))
         source = taken_apart[0] if len(taken_apart) == 1 else Apply(Text("zip"), tuple(taken_apart))
         return self.writer.lines(source, 2, f"for {', '.join(self.steps.values())} in ", ":")
 
