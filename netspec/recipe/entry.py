@@ -54,13 +54,15 @@ class Wanted:
     """What a tensor of the data may be: its shape (the net's own, with open sizes), and what its numbers are.
 
     `kind` is `index` (whole numbers in [0, below)), `float` (any number), `share` (numbers in [0, 1]), `mask` (booleans, or 0 and 1),
-    or `count` (whole numbers from 0: lengths). `ignore` is a value that is allowed besides (`ignore_index`).
+    or `count` (whole numbers from 0: lengths). `ignore` is a value that is allowed besides (`ignore_index`). `also` are further shapes
+    that it must have at once, of other outputs that it is compared with.
     """
 
     kind: Literal["index", "float", "share", "mask", "count"]
     shape: tuple[Size, ...]
     below: int | None = None
     ignore: int | None = None
+    also: tuple[tuple[Size, ...], ...] = ()
 
 
 class Measure(Entry):

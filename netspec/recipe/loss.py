@@ -30,6 +30,8 @@ class Loss(Measure):
 
     SLOT: ClassVar[Slot] = "loss"
     OPTIONAL: ClassVar[tuple[str, ...]] = MASKS
+    #: whether it has one number for all classes of an element together, so that a mask cannot tell them apart
+    POOLED: ClassVar[bool] = False
 
     def meaning(self, prediction: TensorType) -> Meaning:
         """What the numbers of the first tensor are, for metrics."""
@@ -91,19 +93,39 @@ def fits_classes(measure: Measure, field: str, count: int | None, classes: Size)
 
 
 def masks(
-    measure: Measure, given: Mapping[str, TensorType], element: tuple[Size, ...], channels: bool = True
+    measure: Measure, given: Mapping[str, TensorType], element: tuple[Size, ...], channel: int | None = 1
 ) -> dict[str, tuple[Wanted, ...]]:
     """What the data may have for `mask` and `lengths`, where a loss has one number for each element of that shape.
 
-    A mask has the element's own shape, less axes at its end (a mask of time steps), or one channel: where elements have `channels`
-    in place of them, else besides. Raises `Reject` where the net's own tensor is none of these.
+    `channel` is the axis of the elements that is that of the channels, None where they have none. Raises `Reject` where the net's own
+    tensor is none of these.
     """
-    shapes = [element[:rank] for rank in range(len(element), 0, -1)]
-    if len(element) > 2:
-        shapes.append((element[0], 1, *element[2 if channels else 1 :]))
+    shapes = mask_shapes(element, channel)
     if "mask" in given and not any(agree(given["mask"].shape, shape) for shape in shapes):
         raise Reject("NS354", f"the mask {given['mask']} does not fit numbers of shape {TensorType(element)}", argument="mask")
     found = {} if "mask" in given else {"mask": tuple(Wanted("mask", shape) for shape in shapes)}
     if "lengths" not in given and len(element) > 1:
         found["lengths"] = (Wanted("count", element[:1]),)
     return found
+
+
+def mask_shapes(element: tuple[Size, ...], channel: int | None) -> tuple[tuple[Size, ...], ...]:
+    """The shapes of masks of such elements. How many axes a mask has says which it is, whatever the sizes are: see `lacks_channel`.
+
+    A mask has the elements' own shape, or lacks axes at its end (a mask of time steps, of samples), or has one channel: in place of
+    several, or where elements have none, besides. Of images the mask that lacks one axis lacks the channels: it is one of pixels.
+    """
+    shapes = [element[:rank] for rank in range(len(element), 0, -1)]
+    if channel is not None and lacks_channel(len(element) - 1, len(element)):
+        shapes[1] = without(element, channel)
+    if len(element) > 2:
+        shapes.append((element[0], 1, *element[1:]) if channel is None else (*element[:channel], 1, *element[channel + 1 :]))
+    return tuple(dict.fromkeys(shapes))
+
+
+def lacks_channel(mask: int, elements: int) -> bool:
+    """Whether a mask of so many axes is one of pixels, `[N, H, W]`, for elements with so many, channels among them: `[N, C, H, W]`.
+
+    Elements of three axes are sequences, `[N, T, C]`: their mask `[N, T]` lacks the last.
+    """
+    return mask == elements - 1 and elements >= 4

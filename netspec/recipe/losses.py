@@ -70,6 +70,7 @@ class CrossEntropy(_OfClasses):
     weight: ClassWeights | None = None
     ignore_index: int | None = None
     axis: int = 1
+    POOLED: ClassVar[bool] = True
 
     def meaning(self, prediction: TensorType) -> Meaning:
         """Logits."""
@@ -85,7 +86,7 @@ class CrossEntropy(_OfClasses):
         else:
             self._fits(prediction, given, form)
         forms = (form,) if self.ignore_index is not None else (form, Wanted("share", prediction.shape))
-        return {"target": forms, **masks(self, given, form.shape, channels=False)}
+        return {"target": forms, **masks(self, given, form.shape, None)}
 
 
 class Nll(_OfClasses):
@@ -96,6 +97,7 @@ class Nll(_OfClasses):
     weight: ClassWeights | None = None
     ignore_index: int | None = None
     axis: int = 1
+    POOLED: ClassVar[bool] = True
 
     def meaning(self, prediction: TensorType) -> Meaning:
         """Logarithms of probabilities."""
@@ -107,7 +109,7 @@ class Nll(_OfClasses):
         form = self._indices(prediction)
         fits_classes(self, "weight", self.weight and len(self.weight), prediction.shape[self.class_axis(prediction)])
         self._fits(prediction, given, form)
-        return {"target": (form,), **masks(self, given, form.shape, channels=False)}
+        return {"target": (form,), **masks(self, given, form.shape, None)}
 
 
 class _YesNo(Loss):
@@ -173,6 +175,7 @@ class Activated(_OfClasses):
     """
 
     OPTIONAL: ClassVar[tuple[str, ...]] = ("mask",)
+    POOLED: ClassVar[bool] = True
     activation: Activation = "auto"
 
     def meaning(self, prediction: TensorType) -> Meaning:
@@ -210,7 +213,7 @@ class Activated(_OfClasses):
 
     def _masks(self, prediction: TensorType, given: Mapping[str, TensorType]) -> dict[str, tuple[Wanted, ...]]:
         """A mask has one number for each sample or pixel, all channels of it together."""
-        found = masks(self, given, without(prediction.shape, 1) if prediction.rank > 1 else prediction.shape, channels=False)
+        found = masks(self, given, without(prediction.shape, 1) if prediction.rank > 1 else prediction.shape, None)
         return {name: forms for name, forms in found.items() if name in self.OPTIONAL}
 
 
@@ -265,10 +268,10 @@ class KlDiv(_OfClasses):
     def wants(self, given: Mapping[str, TensorType]) -> dict[str, tuple[Wanted, ...]]:
         """Probabilities of the prediction's shape, or their logarithms."""
         prediction = prediction_of(self, given)
-        self.class_axis(prediction)
+        axis = self.class_axis(prediction)
         same_shape(self, given, "input", "target")
         kind: Any = "float" if self.log_target else "share"
-        return {"target": (Wanted(kind, prediction.shape),), **masks(self, given, prediction.shape)}
+        return {"target": (Wanted(kind, prediction.shape),), **masks(self, given, prediction.shape, axis)}
 
 
 class Ctc(Loss):

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, Mapping
 
 from netspec.op import Reject
 from netspec.recipe.entry import Measure, Slot, Wanted
-from netspec.recipe.loss import MASKS, Loss, Task, alike, masks, prediction_of, same_shape, without
+from netspec.recipe.loss import MASKS, Loss, Task, alike, lacks_channel, masks, prediction_of, same_shape, without
 from netspec.sizes.tensor import TensorType
 
 #: how the numbers of several classes become one: all samples alike, all classes alike, or classes by their number of samples
@@ -58,17 +58,44 @@ class Metric(Measure):
             raise Reject("NS354", f"{self.NAME} needs to know how many classes there are: {prediction} leaves it open")
 
     def wants(self, given: Mapping[str, TensorType]) -> dict[str, tuple[Wanted, ...]]:
-        """Anything that could be compared with the prediction: the loss, if it has the same target, is more exact."""
+        """What it wants beside no loss. Of masks nothing is checked, which may be those of a loss with other classes."""
+        return self.beside({name: kind for name, kind in given.items() if name != "mask"}, None)
+
+    def beside(self, given: Mapping[str, TensorType], loss: Loss | None) -> dict[str, tuple[Wanted, ...]]:
+        """What the data may have, as of `wants`, where the prediction is judged by that loss, or by none.
+
+        Anything that could be compared with the prediction: the loss, if it has the same target, is more exact.
+        """
         prediction = prediction_of(self, given)
-        shape = prediction.shape
+        shape, task = prediction.shape, self.task(prediction, loss)
         if "regression" in self.TASKS:
             same_shape(self, given, "input", "target")
             return {"target": tuple(Wanted("float", s) for s in alike(shape)), **masks(self, given, shape)}
         forms = [Wanted("float", s) for s in alike(shape)]
-        masked = [masks(self, given, shape)]
-        for axis in range(1, len(shape)):
+        axis = self.class_axis(prediction, loss)
+        if task != "multilabel" and axis < len(shape):
             size = shape[axis]
             forms.append(Wanted("index", without(shape, axis), size if isinstance(size, int) and size > 1 else None))
-            masked.append(masks(self, given, without(shape, axis), channels=False) if "mask" not in given else {})
-        merged = {name: tuple(dict.fromkeys(w for one in masked for w in one.get(name, ()))) for name in MASKS}
-        return {"target": tuple(dict.fromkeys(forms)), **{name: found for name, found in merged.items() if found}}
+        return {"target": tuple(dict.fromkeys(forms)), **self._masks(given, task, axis, loss)}
+
+    def _masks(self, given: Mapping[str, TensorType], task: Task, axis: int, loss: Loss | None) -> dict[str, tuple[Wanted, ...]]:
+        """Masks of what is right or wrong: of elements, or where every channel is a decision of its own, of channels as the loss has them.
+
+        Where the loss has a number for each channel and the metric one for all, masks are left out that both read, but differently:
+        `[N, C]` of `[N, C, T]` is of channels to the loss, and would be of steps to the metric.
+        """
+        shape = given[self.TENSORS[0]].shape
+        pooled = loss is not None and loss.POOLED
+        if len(shape) < 2 or (task in ("binary", "multilabel") and not pooled):
+            return masks(self, given, shape)
+        element = without(shape, axis)
+        found = masks(self, given, element, None)
+        if pooled or loss is None:
+            return found
+        ranks = {1, len(shape) if axis == 1 else 1, len(element) if axis != 1 or lacks_channel(len(element), len(shape)) else 1}
+        if "mask" in given:
+            if given["mask"].rank not in ranks:
+                told = f"the mask {given['mask']} is of classes to {loss.NAME}, and {self.NAME} has one number for all of them"
+                raise Reject("NS354", told, argument="mask")
+            return found
+        return {**found, "mask": tuple(form for form in found["mask"] if len(form.shape) in ranks)}

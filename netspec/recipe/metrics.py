@@ -187,7 +187,7 @@ class LabelErrorRate(Metric):
     TASKS: ClassVar[tuple[Task, ...]] = ("sequence",)
     OPTIONAL: ClassVar[tuple[str, ...]] = ("input_lengths", "target_lengths")
 
-    def wants(self, given: Mapping[str, TensorType]) -> dict[str, tuple[Wanted, ...]]:
+    def beside(self, given: Mapping[str, TensorType], loss: Loss | None) -> dict[str, tuple[Wanted, ...]]:
         """Labels, as many as there are; and how many count in each sample."""
         prediction = prediction_of(self, given)
         batch = prediction.shape[:1]
@@ -282,9 +282,9 @@ class Ssim(_Numbers):
     WINDOW: ClassVar[int] = 11
     data_range: Positive = 1.0
 
-    def wants(self, given: Mapping[str, TensorType]) -> dict[str, tuple[Wanted, ...]]:
+    def beside(self, given: Mapping[str, TensorType], loss: Loss | None) -> dict[str, tuple[Wanted, ...]]:
         """An image of the prediction's shape."""
-        found = super().wants(given)
+        found = super().beside(given, loss)
         prediction = given[self.TENSORS[0]]
         if prediction.rank != 4:
             raise Reject("NS354", f"ssim compares images, of samples, channels, height and width: this is {prediction}", argument="input")

@@ -52,9 +52,11 @@ def _add(found: dict[str, tuple[Wanted, ...]], graph: "Graph", section: Section,
     if term.measure.SLOT == "penalty":
         return
     whole = complete(term, section)
-    forms = whole.measure.wants(given_types(graph, whole))
+    given = given_types(graph, whole)
     if isinstance(whole.measure, Metric):
-        judged(graph, section, whole)
+        forms = whole.measure.beside(given, judged(graph, section, whole))
+    else:
+        forms = whole.measure.wants(given)
     for name, reference in whole.tensors:
         if reference.kind == "target" and not (reference.name.endswith(LENGTHS) and "engths" in name):
             found[reference.name] = _met(reference.name, found.get(reference.name), forms.get(name, ()))
@@ -95,7 +97,7 @@ def judge_of(section: Section, term: Term) -> Loss | None:
 def judged(graph: "Graph", section: Section, term: Term) -> Loss | None:
     """The same; the metric fits that loss, and its tensors one another. Raises `Reject` (NS354)."""
     loss, given = judge_of(section, term), given_types(graph, term)
-    term.measure.wants(given)
+    term.measure.beside(given, loss)
     term.measure.fits(given[term.measure.TENSORS[0]], loss)
     return loss
 
@@ -119,7 +121,8 @@ def _met(column: str, before: tuple[Wanted, ...] | None, forms: tuple[Wanted, ..
 
 
 def meet(left: Wanted, right: Wanted) -> Wanted | None:
-    """The form of what suits both, or None where nothing does."""
+    """The form of what suits both, or None where nothing does. Where a size is open in one of them and a number in the other, it is the
+    number, and the open sizes, which the net's inputs may define, are kept in `also`."""
     if not agree(left.shape, right.shape):
         return None
     if left.kind != right.kind and (left.kind, right.kind) not in _NARROWER and (right.kind, left.kind) not in _NARROWER:
@@ -128,7 +131,8 @@ def meet(left: Wanted, right: Wanted) -> Wanted | None:
     bounds = [form.below for form in (left, right) if form.below is not None]
     ignored = _ignored(left, right)
     shape = tuple(a if isinstance(a, int) else b for a, b in zip(left.shape, right.shape))
-    return Wanted(narrow.kind, shape, min(bounds, default=None), ignored)
+    also = dict.fromkeys((left.shape, right.shape, *left.also, *right.also))
+    return Wanted(narrow.kind, shape, min(bounds, default=None), ignored, tuple(other for other in also if other != shape))
 
 
 def _ignored(left: Wanted, right: Wanted) -> int | None:

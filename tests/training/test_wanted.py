@@ -100,7 +100,7 @@ def test_lengths_are_made_by_batches() -> None:
 
 def test_a_mask_has_leading_axes_or_one_channel() -> None:
     found = asked(("[N, 3, H, W]",), term("loss", "mse", "y", "t", mask="m"))["m"]
-    assert found == [f"booleans of shape [{axes}]" for axes in ("N, 3, H, W", "N, 3, H", "N, 3", "N", "N, 1, H, W")]
+    assert found == [f"booleans of shape [{axes}]" for axes in ("N, 3, H, W", "N, H, W", "N, 3", "N", "N, 1, H, W")]
     found = asked(("[N, 3, H, W]",), term("loss", "cross_entropy", "y", "t", mask="m"))["m"]
     assert found == [f"booleans of shape [{axes}]" for axes in ("N, H, W", "N, H", "N", "N, 1, H, W")]
 

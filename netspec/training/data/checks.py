@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +12,9 @@ from netspec.graph import Graph
 from netspec.recipe.section import Section
 from netspec.record import record
 from netspec.runtime.arguments import Signature
+from netspec.sizes.dim import Dim, Size, names, substitute
 from netspec.sizes.tensor import TensorType
+from netspec.training.data.alignment import check_alignment, first_breach
 from netspec.training.data.need import asked
 from netspec.training.data.raw import Uneven
 from netspec.training.data.table import Column, Table
@@ -56,35 +58,66 @@ def check_data(table: Table, graph: Graph, section: Section) -> list[str]:
 
 
 def check_sizes(table: Table, graph: Graph, batch: int) -> None:
-    """The sizes of all columns, in batches of `batch`, agree with one another and with what the network asks of them. Samples of
-    unequal length are tried with the longest and the shortest."""
+    """The sizes of all columns, in batches of `batch`, agree with one another and with what the network asks of them; those of samples
+    of unequal length do in every sample. Raises Refusal NS802, and NS809 for sizes that break a condition of the network."""
     signature = Signature.of(graph)
-    asked_for = {name: TensorType(column.form.shape) for name, column in table.columns.items()}
-    inputs = {**{n: asked_for[n] for n in signature.inputs if n in asked_for}, **asked_for}
-    whole = Signature(inputs, signature.requirements)
-    for longest in (True, False):
+    shapes = _declared(table, signature)
+    rows = [0]
+    if any(column.uneven for column in table.columns.values()):
+        sizes = check_alignment(table, shapes)
+        sizes |= {name: np.array(min(batch, len(table))) for kind in signature.inputs.values() for name in names(kind.shape[0])}
+        breach = first_breach((requirement.condition for requirement in signature.requirements), sizes, len(table))
+        rows = rows if breach is None else [breach]
+    first = {name: TensorType(some[0]) for name, some in shapes.items()}
+    further = [{**first, name: TensorType(shape)} for name, some in shapes.items() for shape in some[1:]]
+    for kinds in (first, *further):
+        extents = {name: Extent(_shape(column, min(batch, len(table)), rows[0])) for name, column in table.columns.items()}
         try:
-            whole.check_sizes({name: Extent(_shape(column, min(batch, len(table)), longest)) for name, column in table.columns.items()})
+            Signature(kinds, signature.requirements).check_sizes(extents)
         except Refusal as refusal:
-            raise _of_data(refusal, table) from None
+            raise _of_data(refusal, table, extents, rows[0]) from None
 
 
-def _of_data(refusal: Refusal, table: Table) -> Refusal:
-    """A misfit of inputs in the words for data, with the lines that ask for the columns it names."""
+def _declared(table: Table, signature: Signature) -> dict[str, tuple[tuple[Size, ...], ...]]:
+    """What each column's shape must be, inputs first: of targets that are compared with several outputs there are several. Sizes of
+    targets that no input has (how many labels a text has) are each column's own."""
+    named = frozenset(name for kind in signature.inputs.values() for size in kind.shape for name in names(size))
+    order = [name for name in signature.inputs if name in table.columns]
+    found: dict[str, tuple[tuple[Size, ...], ...]] = {}
+    for place, name in enumerate(dict.fromkeys((*order, *table.columns))):
+        form = table.columns[name].form
+        free = {size: Dim.name(f"{size}_of_{place}") for shape in (form.shape, *form.also) for size in _free(shape, named)}
+        found[name] = tuple(tuple(substitute(size, free) for size in shape) for shape in (form.shape, *form.also))
+    return found
+
+
+def _free(shape: tuple[Size, ...], named: frozenset[str]) -> Iterator[str]:
+    """The names in sizes behind the batch that are not among these."""
+    for size in shape[1:]:
+        yield from names(size) - named
+
+
+def _of_data(refusal: Refusal, table: Table, extents: Mapping[str, Extent], row: int) -> Refusal:
+    """A misfit of inputs in the words for data, with the lines that ask for the columns it names, and the sample where samples differ."""
     found = refusal.diagnostic
     message = found.message.replace("the inputs do not fit", f"{table.source or 'the data'} does not fit the network")
     named = [column for name, column in table.columns.items() if f"`{name}`" in message]
+    for column in named:
+        message = message.replace(f"it has shape {list(extents[column.name].shape)}", f"it has shape {[len(table), *column.sample]}")
+    uneven = next((column for column in named if column.uneven), None)
     return Refusal(
-        _CODES[found.code], message, notes=(*found.notes, *(note for column in named for note in asked(column.need))), helps=found.helps
+        _CODES[found.code],
+        message if uneven is None else f"{message}, in {uneven.raw.at(row)}",
+        notes=(*found.notes, *(note for column in named for note in asked(column.need))),
+        helps=found.helps,
     )
 
 
-def _shape(column: Column, batch: int, longest: bool) -> tuple[int, ...]:
-    """The shape of a batch of a column."""
+def _shape(column: Column, batch: int, row: int) -> tuple[int, ...]:
+    """The shape of a batch of a column, of samples as long as that of a row."""
     if not isinstance(column.raw, Uneven):
         return (batch, *(size or 0 for size in column.sample))
-    lengths = column.raw.lengths
-    return (batch, int(lengths.max() if longest else max(lengths.min(), 1)), *(size or 0 for size in column.sample[1:]))
+    return (batch, max(int(column.raw.lengths[row]), 1), *(size or 0 for size in column.sample[1:]))
 
 
 def embedded(graph: Graph) -> dict[str, int]:

@@ -22,7 +22,7 @@ class Form:
     """One form that a column may have: what its numbers are, its shape with the batch first, and the element type it is fed as.
 
     `index`, `float`, `share`, `mask` and `count` are those of `Wanted`; `integer` are the whole numbers of an input. `below` and
-    `ignore` bound an index.
+    `ignore` bound an index, and `also` are further shapes that the column must have at once.
     """
 
     kind: Literal["index", "float", "share", "mask", "count", "integer"]
@@ -30,6 +30,7 @@ class Form:
     dtype: str
     below: int | None = None
     ignore: int | None = None
+    also: tuple[tuple[Size, ...], ...] = ()
 
     def __str__(self) -> str:
         axes = f"[{', '.join(map(show, self.shape))}]"
@@ -97,7 +98,7 @@ def _of_input(kind: TensorType) -> Form:
 
 def _of_target(wanted: Wanted, floats: str) -> Form:
     dtype = {"index": "int64", "count": "int64", "mask": "bool"}.get(wanted.kind, floats)
-    return Form(wanted.kind, wanted.shape, dtype, wanted.below, wanted.ignore)
+    return Form(wanted.kind, wanted.shape, dtype, wanted.below, wanted.ignore, wanted.also)
 
 
 def asked(need: Need) -> tuple[str, ...]:

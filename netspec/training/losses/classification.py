@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from netspec.diagnostics.model import Refusal
 from netspec.recipe import losses as recipe
-from netspec.training.losses.reduction import Computation, Constants, fitted, kept, mean_of, widened
+from netspec.training.losses.reduction import Computation, Constants, fitted, kept, kept_whole, mean_of, widened
 from netspec.training.losses.regression import differences
 
 
@@ -30,6 +31,7 @@ def nll(measure: recipe.Nll) -> Computation:
 def _of_classes(function: Any, measure: recipe.CrossEntropy | recipe.Nll) -> Computation:
     """A loss of a function that knows PyTorch's `weight`, `ignore_index` and `reduction`, with classes along axis 1."""
     axis, ignored = measure.axis, measure.ignore_index
+    function = _explained(function, axis)
     weight = None if measure.weight is None else Constants(measure.weight)
     plain = axis == 1 and ignored is None and weight is None
     options = {} if ignored is None else {"ignore_index": ignored}
@@ -53,6 +55,22 @@ def _of_classes(function: Any, measure: recipe.CrossEntropy | recipe.Nll) -> Com
         return mean_of(elements, keep) if weights is None else _weighted(elements, keep, weights, target)
 
     return loss
+
+
+def _explained(function: Any, axis: int) -> Any:
+    """The function, which raises `Refusal` (NS354) for a target of another shape than the prediction's."""
+
+    def call(input: Tensor, target: Tensor, *weights: Tensor | None, **options: Any) -> Tensor:
+        try:
+            return function(input, target, *weights, **options)
+        except (RuntimeError, ValueError, IndexError):
+            if target.shape in (input.shape, input.shape[:1] + input.shape[2:]):
+                raise
+            target, input = (tensor.movedim(1, axis) if tensor.dim() == input.dim() else tensor for tensor in (target, input))
+            shapes = f"a target of shape {list(target.shape)} does not fit a prediction of shape {list(input.shape)}"
+            raise Refusal("NS354", f"{shapes} with the classes along axis {axis}") from None
+
+    return call
 
 
 def _classes(target: Tensor, input: Tensor, axis: int) -> Tensor:
@@ -107,7 +125,7 @@ def kl_div(measure: recipe.KlDiv) -> Computation:
         total = F.kl_div(input, target, reduction="sum", log_target=measure.log_target)  # PyTorch's own mean is to change
         return total / input.numel() if reduction == "mean" else total
 
-    function = differences(divergence, measure.over)
+    function = differences(divergence, measure.over, measure.axis)
     if not measure.logits:
         return function
 
@@ -127,8 +145,7 @@ def focal(measure: recipe.Focal) -> Computation:
         if single or measure.activation == "sigmoid":
             input, target = fitted(input, target)
             elements = _focal_of_channels(measure, alpha, input, target)
-            mask = mask.unsqueeze(1) if mask is not None and 1 < mask.dim() == input.dim() - 1 else mask
-            return mean_of(elements, kept(elements, mask, None)) if mask is not None else elements.mean()
+            return elements.mean() if mask is None else mean_of(elements, kept_whole(elements, mask))
         elements, keep = _focal_of_classes(measure, alpha, input, target)
         keep = keep if mask is None else keep & kept(elements, mask, None)
         return mean_of(elements, keep)

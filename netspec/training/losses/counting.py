@@ -36,6 +36,8 @@ def count_of(term: Term, reading: Reading) -> Count:
         classes = batch[target.name] if by_class else None  # type: ignore[union-attr]
         if classes is not None and not classes.is_floating_point():
             return _of_classes(classes, masked, long, weight, ignored)
+        if masked is not None and long is not None and target is not None and target.kind != "output" and batch[target.name].dim() > 1:
+            return _of_both(measure, batch[target.name], masked, long)
         return _of_elements(masked, long)
 
     return count
@@ -54,6 +56,14 @@ def _of_classes(classes: Tensor, mask: Tensor | None, lengths: Tensor | None, we
         return keep.sum()
     weights = weight.like(torch.zeros((), device=classes.device))
     return torch.where(keep, weights[torch.where(keep, classes, 0)], 0.0).sum()
+
+
+def _of_both(measure: Any, target: Tensor, mask: Tensor, lengths: Tensor) -> Tensor:
+    """The number of elements that a mask has and lengths leave: the target's, less the classes where they are one number of the loss."""
+    axis = getattr(measure, "axis", 1)
+    if not measure.POOLED:
+        return kept(target, mask, lengths, axis).sum()
+    return kept(target.select(axis, 0) if target.is_floating_point() else target, mask, lengths).sum()
 
 
 def _of_elements(mask: Tensor | None, lengths: Tensor | None) -> Tensor | None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from netspec.diagnostics.model import Refusal
+from netspec.recipe.loss import lacks_channel
 
 #: a loss ready to be called: tensors in the order of the measure's `TENSORS`, its optional ones by name
 Computation = Callable[..., Tensor]
@@ -44,28 +45,49 @@ def widened(input: Tensor) -> Tensor:
     return input.float() if input.dtype in _HALF else input
 
 
-def kept(elements: Tensor, mask: Tensor | None, lengths: Tensor | None) -> Tensor:
+def kept(elements: Tensor, mask: Tensor | None, lengths: Tensor | None, channel: int | None = None) -> Tensor:
     """Which elements count, as booleans of their shape.
 
-    A mask has the elements' shape, or lacks axes at its end, or has one channel more or in place of several; `lengths` says how many
-    along axis 1 count in each sample. Raises `Refusal` for a mask of another shape.
+    A mask is one of `recipe.loss.mask_shapes`, where `channel` is the elements' axis of channels, if they have one; `lengths` says how
+    many along axis 1 count in each sample. Raises `Refusal` for a mask of another shape.
     """
     found = torch.ones((), dtype=torch.bool, device=elements.device)
     if mask is not None:
-        found = _spread(mask if mask.dtype is torch.bool else mask != 0, elements)
+        found = _spread(mask if mask.dtype is torch.bool else mask != 0, elements, channel)
     if lengths is not None:
         steps = torch.arange(elements.shape[1], device=elements.device)
-        found = found & _spread(steps < lengths.to(elements.device).unsqueeze(1), elements)
+        found = found & _trailing(steps < lengths.to(elements.device).unsqueeze(1), elements.dim())
     return found.expand_as(elements)
 
 
-def _spread(mask: Tensor, elements: Tensor) -> Tensor:
-    if mask.dim() == elements.dim() + 1 and mask.shape[1] == 1:
-        mask = mask.squeeze(1)
-    mask = mask.reshape(*mask.shape, *(1 for _ in range(elements.dim() - mask.dim())))
-    if mask.dim() != elements.dim() or any(m not in (1, e) for m, e in zip(mask.shape, elements.shape)):
+def kept_whole(elements: Tensor, mask: Tensor) -> Tensor:
+    """The same by a mask of samples or pixels, all channels (axis 1) of it together. Raises `Refusal` for a mask of another shape."""
+    if elements.dim() < 2:
+        return kept(elements, mask, None)
+    return kept(elements[:, 0], mask, None).unsqueeze(1).expand_as(elements)
+
+
+def _spread(mask: Tensor, elements: Tensor, channel: int | None) -> Tensor:
+    """A mask with the axes that it lacks, of size 1. Raises `Refusal` for one of another shape."""
+    rank, shaped = elements.dim(), mask
+    if channel is None:
+        shaped = mask.squeeze(1) if mask.dim() == rank + 1 and mask.shape[1] == 1 else mask
+    elif lacks_channel(mask.dim(), rank) or (mask.dim() == rank - 1 and _is_of_the_rest(mask, elements, channel)):
+        shaped = mask.unsqueeze(channel)  # counted from the end or not: the mask then has all axes
+    shaped = _trailing(shaped, rank)
+    if shaped.dim() != rank or any(m not in (1, e) for m, e in zip(shaped.shape, elements.shape)):
         raise Refusal("NS354", f"a mask of shape {list(mask.shape)} does not fit elements of shape {list(elements.shape)}")
-    return mask
+    return shaped
+
+
+def _is_of_the_rest(mask: Tensor, elements: Tensor, channel: int) -> bool:
+    """Whether a mask leaves out an axis of one channel, and is no mask of that channel."""
+    return elements.shape[channel] == 1 and mask.shape != elements.shape[:-1]
+
+
+def _trailing(mask: Tensor, rank: int) -> Tensor:
+    """A mask with axes of size 1 at its end, so that it has so many."""
+    return mask.reshape(*mask.shape, *(1 for _ in range(rank - mask.dim())))
 
 
 def mean_of(elements: Tensor, keep: Tensor, over: str = "all") -> Tensor:

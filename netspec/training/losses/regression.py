@@ -13,8 +13,8 @@ from netspec.recipe import regression_losses as recipe
 from netspec.training.losses.reduction import Computation, fitted, kept, mean_of, per_batch, widened
 
 
-def differences(function: Any, over: str) -> Computation:
-    """A loss of prediction and target, number by number, of a function that knows PyTorch's `reduction`."""
+def differences(function: Any, over: str, channel: int = 1) -> Computation:
+    """A loss of prediction and target, number by number, of a function that knows PyTorch's `reduction`; channels are along `channel`."""
 
     plain = over == "all"
 
@@ -24,7 +24,7 @@ def differences(function: Any, over: str) -> Computation:
         input, target = fitted(input, target)
         if mask is not None or lengths is not None:
             elements = function(input, target, reduction="none")
-            return mean_of(elements, kept(elements, mask, lengths), over)
+            return mean_of(elements, kept(elements, mask, lengths, channel), over)
         return function(input, target) if plain else per_batch(function(input, target, reduction="sum"), input)
 
     return loss

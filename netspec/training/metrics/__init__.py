@@ -128,7 +128,8 @@ def _view(measure: Metric, prediction: Any, loss: Any) -> View:
         return View(task, "values", loss.class_axis(prediction), loss.blank)
     ignore = getattr(measure, "ignore_index", None)
     ignore = getattr(loss, "ignore_index", None) if ignore is None else ignore
-    return View(task, loss.meaning(prediction) if loss is not None else "values", measure.class_axis(prediction, loss), ignore)
+    meaning, pooled = (loss.meaning(prediction), loss.POOLED) if loss is not None else ("values", False)
+    return View(task, meaning, measure.class_axis(prediction, loss), ignore, pooled)
 
 
 def _free(label: str, taken: Mapping[str, Any]) -> str:

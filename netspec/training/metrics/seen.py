@@ -9,7 +9,7 @@ from torch import Tensor
 
 from netspec.recipe.loss import Meaning, Task
 from netspec.record import record
-from netspec.training.losses.reduction import fitted, kept, widened
+from netspec.training.losses.reduction import fitted, kept, kept_whole, widened
 
 #: what an element is marked with that does not count, where elements cannot be left out
 IGNORED = -1
@@ -18,12 +18,13 @@ IGNORED = -1
 @record
 class View:
     """How predictions are to be read: of which task, what their numbers mean, where the classes are, and which one does not count
-    (of a sequence, the blank)."""
+    (of a sequence, the blank). `pooled`: of several labels, a mask is of all together."""
 
     task: Task
     meaning: Meaning
     axis: int = 1
     ignore: int | None = None
+    pooled: bool = False
 
 
 class Seen:
@@ -69,8 +70,9 @@ class Seen:
         if self.view.ignore is not None:
             decided = torch.where(t == self.view.ignore, IGNORED, decided)
         if mask is not None or lengths is not None:
-            mask = mask.unsqueeze(1) if mask is not None and 1 < mask.dim() == p.dim() - 1 else mask
-            decided = torch.where(kept(p, mask, lengths), decided, IGNORED)
+            keep = kept(p, None if self.view.pooled else mask, lengths, channel=1)
+            keep = keep & kept_whole(p, mask) if self.view.pooled and mask is not None else keep
+            decided = torch.where(keep, decided, IGNORED)
         return tuple(each.movedim(1, -1).reshape(-1, each.shape[1]) for each in (p, decided))  # type: ignore[return-value]
 
     def _numbers(self, p: Tensor, t: Tensor, mask: Tensor | None, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -78,7 +80,7 @@ class Seen:
         p, t = fitted(p, t)
         if mask is None and lengths is None:
             return p, t
-        keep = kept(p, mask, lengths)
+        keep = kept(p, mask, lengths, channel=1)
         return p[keep], t[keep]
 
     @cached_property
