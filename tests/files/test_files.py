@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from netspec import files
 from netspec.diagnostics.model import Refusal
 from netspec.files import write_all, write_atomic, write_together
 
@@ -112,6 +113,7 @@ def test_a_pair_is_replaced_together_or_not_at_all(tmp_path, monkeypatch, nth, o
             path.write_bytes(b"old " + path.name.encode())
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
     replace, calls = os.replace, []
+    monkeypatch.setattr(files, "_exchange", lambda *_: False)  # as on systems that cannot
 
     def fail(source, target):
         if str(source).endswith(".tmp"):
@@ -127,6 +129,27 @@ def test_a_pair_is_replaced_together_or_not_at_all(tmp_path, monkeypatch, nth, o
     monkeypatch.undo()
     write_together([(path, b"new") for path in paths])
     assert {p.read_bytes() for p in tmp_path.iterdir()} == {b"new"} and names(tmp_path) == ["a", "b", "c"]
+
+
+def test_a_file_that_is_replaced_never_has_two_names(tmp_path, monkeypatch):
+    paths = [tmp_path / n for n in "ab"]
+    for path in paths:
+        path.write_bytes(b"old " + path.name.encode())
+    if not files._exchange(*paths):
+        pytest.skip("this system does not exchange names")
+    assert [path.read_bytes() for path in paths] == [b"old b", b"old a"]
+    replace = os.replace
+
+    def stop(source, target):
+        assert {path.stat().st_nlink for path in tmp_path.iterdir()} == {1}
+        if target == paths[1]:
+            raise OSError(5, "Input/output error")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", stop)
+    with pytest.raises(Refusal, match="NS020"):
+        write_together([(path, b"new") for path in paths])
+    assert [path.read_bytes() for path in paths] == [b"old b", b"old a"] and names(tmp_path) == ["a", "b"]
 
 
 def test_links_are_followed(tmp_path):
@@ -161,6 +184,7 @@ def test_two_writers_at_once(tmp_path):
 _ENDLESS = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell runs in the background begins with it ignored
+from netspec import files
 from netspec.files import write_all, write_atomic
 def produce(file):
     write_all(file, b"x" * 100_000)
