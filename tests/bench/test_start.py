@@ -37,4 +37,4 @@ def test_the_time_of_a_check_is_proportional_to_the_file(lines: int, tmp_path: P
         return (netspec_seconds("check", path, *RAISED_MORE) - netspec_seconds("check", none)) / count
 
     netspec_seconds("check", none)
-    assert best_ratio(lambda: each(small, lines // 10), lambda: each(large, lines), 0.9) >= 0.7
+    assert best_ratio(lambda: each(small, lines // 10), lambda: each(large, lines), 0.7) >= 0.7

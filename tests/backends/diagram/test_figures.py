@@ -9,7 +9,7 @@ from netspec.analyses.outline import outline
 from netspec.analyses.summary import summarize
 from netspec.backends.diagram.figures import Figures
 from netspec.backends.diagram.look import Look
-from tests.shipped import SHIPPED
+from tests.shipped import SHIPPED, daily
 
 NESTED = """\
 block inner(k) {
@@ -55,7 +55,7 @@ def test_recurrent_networks(spec: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spec", SHIPPED)
+@pytest.mark.parametrize("spec", daily("figures"))
 def test_every_network(spec: str) -> None:
     _agrees(netspec.load(spec))
 

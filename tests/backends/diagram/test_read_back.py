@@ -1,4 +1,4 @@
-"""What a picture says is what the graph has: every box, row, shape and line of the SVG, read back, for every shipped network."""
+"""What a picture says is what the graph has: every box, row, shape and line of the SVG, read back, for shipped networks."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from netspec.backends.diagram.picture import Diagram
 from netspec.graph import Graph
 from netspec.sizes.dim import substitute
 from tests.backends.diagram.svg_reading import Picture, read
-from tests.shipped import SHIPPED, daily
+from tests.shipped import daily
 
 #: more boxes take the renderer long, and say nothing new
 MOST = 260
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spec", SHIPPED)
+@pytest.mark.parametrize("spec", daily("outlines"))
 def test_every_network(spec: str) -> None:
     _check(outline(netspec.load(spec).graph).view())
 
