@@ -146,15 +146,17 @@ def _rename(ready: Sequence[tuple[Path, Path]], claims: ExitStack) -> None:
     """Give the temporary files their names; on an exception, give back what was replaced."""
     kept: list[tuple[Path | None, Path]] = []
     try:
-        for number, (temporary, path) in enumerate(ready):
-            if number < len(ready) - 1 and path.exists():
+        for temporary, path in ready[:-1]:
+            if path.exists():
                 _claim(path, claims)
                 if _exchange(temporary, path):
                     kept.append((temporary, path))
                     continue
                 kept.append((_second_name(path), path))
-            elif number < len(ready) - 1:
+            else:
                 kept.append((None, path))
+            os.replace(temporary, path)
+        for temporary, path in ready[-1:]:
             os.replace(temporary, path)
     except BaseException:
         for old, path in reversed(kept):

@@ -28,11 +28,16 @@ def own_seconds(work: Callable[[], object]) -> float:
     return process_time() - begin
 
 
-def in_time(bound: float, work: Callable[[], object], seconds: Callable[[Callable[[], object]], float] = own_seconds) -> bool:
-    """Whether work takes no more than so many seconds on a machine of the nominal pace, in one attempt of a few."""
+def in_time(bound: float, work: Callable[[], object]) -> bool:
+    """Whether work takes this process no more than so many seconds on a machine of the nominal pace, in one attempt of a few."""
+    return measured_in_time(bound, lambda: own_seconds(work))
+
+
+def measured_in_time(bound: float, seconds: Callable[[], float]) -> bool:
+    """The same of what is measured otherwise."""
     took = list[tuple[float, float]]()
     while len(took) < ATTEMPTS:
-        before, spent = yardstick(), seconds(work)
+        before, spent = yardstick(), seconds()
         pace = max(1.0, (before + yardstick()) / 2 / NOMINAL)
         if spent <= bound * pace:
             return True

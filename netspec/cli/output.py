@@ -131,11 +131,12 @@ def compiled(options: argparse.Namespace) -> Compilation:
     """The one net that a command line means. Raises `SpecError` or `Refusal`; warnings go to standard error."""
     limits = limits_of(options)
     source, net = open_spec(options.spec, limits, read_stdin(options.spec))
-    for name in {*call_of(options)[1]}.intersection(static_of(options)):
+    (parameters, sizes), static = call_of(options), static_of(options)
+    for name in sizes.keys() & static.keys():
         raise Refusal("NS015", f"`{name}` is open with --size, and a number with --static", helps=("give one of them",), status=2)
-    done = compile(source, net, *call_of(options), limits, static_of(options))
+    done = compile(source, net, parameters, sizes, limits, static)
     if done.graph is not None and getattr(options, "batch", None):
-        done = compile(source, net, *call_of(options), limits, {**static_of(options), **_batch(done.graph, options.batch)})
+        done = compile(source, net, parameters, sizes, limits, {**static, **_batch(done.graph, options.batch)})
     if done.graph is None:
         raise SpecError(done.report.errors)
     complain(d for d in done.report.diagnostics if d.severity is Severity.WARNING)

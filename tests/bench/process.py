@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
-from tests.timing import in_time
+from tests.timing import measured_in_time
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Rounds of a comparison, and how often a comparison that missed its mark is made again before it counts.
@@ -37,7 +37,7 @@ def netspec_seconds(*arguments: str) -> float:
 
 def command_in_time(bound: float, *arguments: str) -> bool:
     """Whether a netspec command takes no more than so many seconds of the processor, on a machine of the nominal pace."""
-    return in_time(bound, lambda: None, lambda _: netspec_seconds(*arguments))
+    return measured_in_time(bound, lambda: netspec_seconds(*arguments))
 
 
 def warm(*arguments: str) -> None:

@@ -102,7 +102,7 @@ def _result(node: Operation, sources: list[Stored]) -> Result | None:
         return _reduction(node, sources)
     if kind in _MOVES:
         return _MOVES[kind](sources, keys)
-    if kind == "MatMul" or kind == "Gemm":
+    if kind in ("MatMul", "Gemm"):
         return _product(node, sources)
     if kind == "Constant" and isinstance(value := keys.get("value"), Const) and value.dtype in _ELEMENT.values():
         array = np.array(value.values, value.dtype).reshape(value.shape)

@@ -152,7 +152,7 @@ def _count(names: Sequence[str], graph: "Graph", path: str) -> None:
         known = {size for size in (*shape[:1], *shape[-1:]) if isinstance(size, int)}
         if shape and (not known or known & fits):
             return
-    shown = ", ".join(f"`{name}` {graph.values[port.value].type}" for name, port in ((p.name, p) for p in graph.outputs[:4]))
+    shown = ", ".join(f"`{port.name}` {graph.values[port.value].type}" for port in graph.outputs[:4])
     raise Refusal("NS712", f"{path} has {len(names):,} class names, and no output has so many scores", notes=(shown,), status=2)
 
 

@@ -62,20 +62,19 @@ def check_sizes(table: Table, graph: Graph, batch: int) -> None:
     of unequal length do in every sample. Raises Refusal NS802, and NS809 for sizes that break a condition of the network."""
     signature = Signature.of(graph)
     shapes = _declared(table, signature)
-    rows = [0]
+    row = 0
     if any(column.uneven for column in table.columns.values()):
         sizes = check_alignment(table, shapes)
         sizes |= {name: np.array(min(batch, len(table))) for kind in signature.inputs.values() for name in names(kind.shape[0])}
-        breach = first_breach((requirement.condition for requirement in signature.requirements), sizes, len(table))
-        rows = rows if breach is None else [breach]
+        row = first_breach((requirement.condition for requirement in signature.requirements), sizes, len(table)) or 0
+    extents = {name: Extent(_shape(column, min(batch, len(table)), row)) for name, column in table.columns.items()}
     first = {name: TensorType(some[0]) for name, some in shapes.items()}
     further = [{**first, name: TensorType(shape)} for name, some in shapes.items() for shape in some[1:]]
     for kinds in (first, *further):
-        extents = {name: Extent(_shape(column, min(batch, len(table)), rows[0])) for name, column in table.columns.items()}
         try:
             Signature(kinds, signature.requirements).check_sizes(extents)
         except Refusal as refusal:
-            raise _of_data(refusal, table, extents, rows[0]) from None
+            raise _of_data(refusal, table, extents, row) from None
 
 
 def _declared(table: Table, signature: Signature) -> dict[str, tuple[tuple[Size, ...], ...]]:
